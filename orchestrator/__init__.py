@@ -1,0 +1,1 @@
+"""Tocsin: alerts in, playbooks matched, runs durable, actions guarded, everything recorded."""

@@ -1,0 +1,242 @@
+"""The gateway: the one path of every action, whatever the playbook and whatever the product.
+
+route -> validate -> mode -> rails -> ledger: intent -> send -> reconcile -> ledger: outcome -> result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from pydantic import ValidationError
+
+from orchestrator.actions.canonical import CanonicalRequest, ledger_key, parameters_digest
+from orchestrator.actions.catalog import AnyCapability
+from orchestrator.actions.ledger import Ending, Entry, Ledger, Outcome, Verdict
+from orchestrator.actions.rails import Rail
+from orchestrator.actions.sending import Sender, Shipment
+from orchestrator.actions.site import Configured, Site
+from orchestrator.audit.events import Event
+from orchestrator.contract import Effect, Parameters
+from orchestrator.errors import ActionFailed, FailureKind, InvalidCall, RefusedByPolicy
+from orchestrator.language.host import ActionCall, ActionOutcome, RunContext, StepError, StepStatus, Trace
+
+
+class Validated(NamedTuple):
+    """What a call asks for, found and of the right types."""
+
+    capability: AnyCapability
+    parameters: Parameters
+
+
+class Gateway:
+    """Carries out actions. Raises only `Unavailable` (the ledger is away: nothing was sent, try again later)."""
+
+    def __init__(
+        self,
+        *,
+        capabilities: Mapping[str, AnyCapability],
+        site: Site,
+        ledger: Ledger,
+        sender: Sender,
+        rails: Sequence[Rail],
+        mode: Literal["live", "shadow"] = "live",
+    ) -> None:
+        self._capabilities = capabilities
+        self._site = site
+        self._ledger = ledger
+        self._sender = sender
+        self._rails = rails
+        self._mode = mode
+
+    async def act(self, context: RunContext, call: ActionCall, traces: tuple[Trace, ...]) -> ActionOutcome:
+        """Carry out one attempt of an action at every integration that its route names."""
+        events = [told(context, trace) for trace in traces]
+        try:
+            asked = self._validated(call)
+            routes = self._routes(asked.capability, call)
+        except ActionFailed as failure:
+            return await self._refused(context, call, events, failure)
+        if not routes:
+            await self._ledger.note([*events, skipped(context, call)])
+            return ActionOutcome(status=StepStatus.SKIPPED)
+        first, *rest = [
+            self._at(context, call, asked, configured, events if place == 0 else [])
+            for place, configured in enumerate(routes)
+        ]
+        outcomes = [await first]  # the traces of the run come before everything that follows from them
+        outcomes += await asyncio.gather(*rest)
+        return next((one for one in outcomes if one.status is StepStatus.FAILED), outcomes[0])
+
+    async def preview(self, context: RunContext, calls: Sequence[ActionCall]) -> tuple[CanonicalRequest, ...]:
+        """What these calls will send, to whom, for a card; raises the failure that sending would meet."""
+        requests = []
+        for call in calls:
+            capability, parameters = self._validated(call)
+            requests += [canonical(call, capability, parameters, one.name) for one in self._routes(capability, call)]
+        return tuple(requests)
+
+    async def _at(
+        self,
+        context: RunContext,
+        call: ActionCall,
+        asked: Validated,
+        configured: Configured,
+        events: Sequence[Event],
+    ) -> ActionOutcome:
+        """The action at one integration."""
+        capability, parameters = asked
+        request = canonical(call, capability, parameters, configured.name)
+        shipment = Shipment(
+            key=ledger_key(context, call, configured.name),
+            run=context.run,
+            request=request,
+            parameters=parameters,
+            effect=capability.effect,
+            to=configured,
+            timeout=call.timeout,
+        )
+        try:
+            await self._check(context, call, request, capability.effect)
+        except RefusedByPolicy as refusal:
+            return await self._refused(context, call, events, refusal, request)
+        shadow = capability.effect.mutates and "shadow" in (context.mode, self._mode)
+        entry = self._entry(context, call, shipment, "shadow" if shadow else "live")
+        asked_at = self._sender.clock()
+        verdict = await self._ledger.intend(entry, events)
+        if verdict.verdict == "replay":
+            return outcome_of(verdict, verdict.integration)
+        if verdict.verdict == "mismatch":
+            return failed(FailureKind.INVALID, f"step {call.step}: recorded before with other parameters", configured)
+        if shadow:
+            return await self._shadowed(shipment, capability, parameters, verdict)
+        return outcome_of(await self._sender.carry_out(shipment, verdict, asked_at), configured.name)
+
+    def _validated(self, call: ActionCall) -> Validated:
+        capability = self._capabilities.get(call.action)
+        if capability is None:
+            near = difflib.get_close_matches(call.action, self._capabilities, n=1)
+            raise InvalidCall(f"no action is named {call.action}" + (f"; did you mean {near[0]}?" if near else ""))
+        try:
+            return Validated(capability, capability.takes.model_validate(call.parameters))
+        except ValidationError as error:
+            told = "; ".join(
+                f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}"
+                for one in error.errors(include_input=False, include_url=False, include_context=False)
+            )
+            raise InvalidCall(f"{call.action}: {told}") from None
+
+    def _routes(self, capability: AnyCapability, call: ActionCall) -> list[Configured]:
+        """Everybody on the route for what changes something, the first for what reads."""
+        routes = self._site.route(capability.name)
+        if not routes and not call.optional:
+            raise InvalidCall(f"no integration is configured here for {capability.name}; add one to `integrations`")
+        return routes if capability.effect.mutates else routes[:1]
+
+    async def _check(self, context: RunContext, call: ActionCall, request: CanonicalRequest, effect: Effect) -> None:
+        if effect.mutates:
+            for rail in self._rails:
+                await rail.check(context, call, request, effect)
+
+    def _entry(self, context: RunContext, call: ActionCall, shipment: Shipment, mode: str) -> Entry:
+        request = shipment.request
+        return Entry(
+            key=shipment.key,
+            run=context.run,
+            playbook=context.playbook,
+            digest=context.digest,
+            event=context.event,
+            step=call.step,
+            path=call.path,
+            capability=request.capability,
+            effect=shipment.effect,
+            integration=request.integration,
+            target=request.target,
+            parameters=request.parameters,
+            parameters_digest=parameters_digest(request),
+            mode=mode,
+            approval=call.approval,
+            expires=call.expires,
+            attempt=call.attempt,
+            send_within=self._sender.send_within,
+        )
+
+    async def _shadowed(
+        self, shipment: Shipment, capability: AnyCapability, parameters: Parameters, verdict: Verdict
+    ) -> ActionOutcome:
+        output = capability.imagine(parameters).model_dump(mode="json")
+        outcome = Outcome(state="shadowed", send=verdict.sends, how="shadow", result=output)
+        await self._ledger.conclude(shipment.key, outcome)
+        return outcome_of(outcome, shipment.to.name)
+
+    async def _refused(
+        self,
+        context: RunContext,
+        call: ActionCall,
+        events: Sequence[Event],
+        failure: ActionFailed,
+        request: CanonicalRequest | None = None,
+    ) -> ActionOutcome:
+        body = {
+            "step": call.step,
+            "capability": call.action,
+            "parameters": request.parameters if request else call.parameters,
+            "reason": failure.kind,
+            "message": failure.message,
+        }
+        refusal = Event(type="action.refused", run=context.run, subject=request.target if request else None, body=body)
+        await self._ledger.note([*events, refusal])
+        return failed(failure.kind, failure.message, None)
+
+
+def canonical(
+    call: ActionCall, capability: AnyCapability, parameters: Parameters, integration: str
+) -> CanonicalRequest:
+    """The one form of this request: what a card shows, an approval is bound to, and is sent."""
+    return CanonicalRequest(
+        step=call.step,
+        path=call.path,
+        capability=capability.name,
+        integration=integration,
+        target=capability.target_of(parameters),
+        parameters=parameters.model_dump(mode="json"),
+        expires=call.expires,
+        undo=capability.inverse,
+    )
+
+
+def told(context: RunContext, trace: Trace) -> Event:
+    """A trace of the interpreter as an event of the audit; `at` is the run's clock, not the database's."""
+    body = {"step": trace.step, "decided_at": trace.at.isoformat(), **trace.body}
+    return Event(type=trace.type, run=context.run, subject=None, body=body)
+
+
+def skipped(context: RunContext, call: ActionCall) -> Event:
+    """The record of an optional action that nobody here can do."""
+    body = {"step": call.step, "capability": call.action, "reason": "no integration is configured"}
+    return Event(type="action.skipped", run=context.run, body=body)
+
+
+def failed(kind: FailureKind, message: str, configured: Configured | None) -> ActionOutcome:
+    """An outcome that is a failure."""
+    error = StepError(kind=kind, message=message)
+    return ActionOutcome(status=StepStatus.FAILED, error=error, integration=configured.name if configured else None)
+
+
+def outcome_of(ending: Ending, integration: str | None) -> ActionOutcome:
+    """What the run is told of an ending in the ledger, whether it ended just now or before a crash."""
+    if ending.state in ("done", "shadowed"):
+        status = StepStatus.SUCCEEDED if ending.state == "done" else StepStatus.SHADOWED
+        return ActionOutcome(
+            status=status, output=ending.result, integration=integration, milliseconds=ending.milliseconds
+        )
+    error = StepError(
+        kind=FailureKind(ending.error_kind or FailureKind.UNKNOWN_OUTCOME),
+        message=ending.error_message or ending.state or "",
+        retry_after=ending.retry_after,
+    )
+    return ActionOutcome(
+        status=StepStatus.FAILED, error=error, integration=integration, milliseconds=ending.milliseconds
+    )

@@ -1,0 +1,199 @@
+"""One request from its intent to its outcome: send, and where the answer was lost find out what happened.
+
+The rules. Nothing is sent before the intent is committed. Bytes leave only before `send_before`. A key with an open
+send is never sent again before that has passed and the target has shown (or its nature guarantees) that a second send
+does no harm. What cannot be known is recorded as unknown, for a person.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from orchestrator.actions.canonical import CanonicalRequest
+from orchestrator.actions.ledger import Ledger, Outcome, Verdict
+from orchestrator.actions.site import Configured
+from orchestrator.contract import Call, Effect, Idempotent, Implementation, Parameters, Readable, Result
+from orchestrator.errors import ActionFailed, FailureKind, Rejected, TargetUnavailable, TimedOut, UnknownOutcome
+
+MOST_SENDS = 3
+
+
+def frozen_proof_clock() -> float:
+    """Seconds on a clock that goes on while the process is stopped and while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
+class SentTooLate(TargetUnavailable):
+    """The process was held up past the time that its intent allows for sending; nothing was sent."""
+
+
+@dataclass(frozen=True)
+class Shipment:
+    """All that the sending of one request needs to know. `timeout` is in seconds and bounds one send."""
+
+    key: str
+    run: str
+    request: CanonicalRequest
+    parameters: Parameters
+    effect: Effect
+    to: Configured
+    timeout: float
+
+    @property
+    def implementation(self) -> Implementation:
+        """How the product does it."""
+        return self.to.implementation(self.request.capability)
+
+
+class Sender:
+    """Sends what the ledger allows, and reconciles what it left open."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        send_within: float = 5.0,
+        clock: Callable[[], float] = frozen_proof_clock,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.send_within = send_within
+        self._ledger = ledger
+        self._clock = clock
+        self._sleep = sleep
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """The clock that deadlines of sending are on."""
+        return self._clock
+
+    async def carry_out(self, shipment: Shipment, verdict: Verdict, asked_at: float) -> Outcome:
+        """Bring the request to an outcome, from what the ledger said to its intent at `asked_at` (on the clock)."""
+        if verdict.verdict == "open":
+            verdict, asked_at, known = await self._reopen(shipment, verdict)
+            if known is not None:
+                return known
+        for _ in range(MOST_SENDS):
+            try:
+                return await self._send(shipment, verdict, asked_at)
+            except ActionFailed as failure:
+                if not (failure.in_doubt and shipment.effect.mutates):
+                    return await self._failed(shipment, verdict, failure)
+                lost = failure
+            verdict, asked_at, known = await self._find_out(shipment, verdict, lost)
+            if known is not None:
+                return known
+        return await self._unknown(shipment, verdict, f"no answer to {MOST_SENDS} sends: {lost.message}")
+
+    async def _send(self, shipment: Shipment, verdict: Verdict, asked_at: float) -> Outcome:
+        latest = asked_at + self.send_within
+
+        def in_time() -> None:
+            if self._clock() > latest:
+                raise SentTooLate("held up for too long before sending; nothing was sent")
+
+        in_time()
+        began = self._clock()
+        call = self._call(shipment, verdict.until, in_time)
+        result = await _bounded(shipment, shipment.implementation.run(call, shipment.parameters))
+        outcome = Outcome(
+            state="done",
+            send=verdict.sends,
+            how="answered",
+            result=result.model_dump(mode="json"),
+            milliseconds=(self._clock() - began) * 1000,
+        )
+        await self._ledger.conclude(shipment.key, outcome)
+        return outcome
+
+    async def _reopen(self, shipment: Shipment, verdict: Verdict) -> tuple[Verdict, float, Outcome | None]:
+        """An earlier worker left this open: let its time to send pass, then find out."""
+        await self._sleep(verdict.wait)
+        if not shipment.effect.mutates:
+            return await self._again(shipment, verdict, "reads may be repeated")
+        return await self._find_out(shipment, verdict, TimedOut("the worker that sent it is gone"))
+
+    async def _find_out(
+        self, shipment: Shipment, verdict: Verdict, lost: ActionFailed
+    ) -> tuple[Verdict, float, Outcome | None]:
+        """After a lost answer: a new permission to send, or the outcome."""
+        repeats = shipment.implementation.repeats
+        if isinstance(repeats, Idempotent):
+            return await self._again(shipment, verdict, "idempotent")
+        if not isinstance(repeats, Readable):
+            return verdict, 0.0, await self._unknown(shipment, verdict, lost.message)
+        # an unanswered call can take effect at the target until then; reading earlier would double it
+        await self._sleep(repeats.settles_within)
+        try:
+            call = self._call(shipment, verdict.until, lambda: None)
+            found = await _bounded(shipment, repeats.find(call, shipment.parameters))
+        except ActionFailed as failure:
+            return (
+                verdict,
+                0.0,
+                await self._unknown(shipment, verdict, f"{lost.message}; reading back: {failure.message}"),
+            )
+        if found is None:
+            return await self._again(shipment, verdict, "read back: not there")
+        outcome = Outcome(state="done", send=verdict.sends, how="read_back", result=found.model_dump(mode="json"))
+        await self._ledger.conclude(shipment.key, outcome)
+        return verdict, 0.0, outcome
+
+    async def _again(self, shipment: Shipment, verdict: Verdict, why: str) -> tuple[Verdict, float, Outcome | None]:
+        asked_at = self._clock()
+        again = await self._ledger.resend(shipment.key, verdict.sends, self.send_within, why)
+        if again.verdict == "lost":
+            return again, asked_at, await self._unknown(shipment, verdict, "another worker has taken it over")
+        return again, asked_at, None
+
+    async def _failed(self, shipment: Shipment, verdict: Verdict, failure: ActionFailed) -> Outcome:
+        unknown = failure.kind is FailureKind.UNKNOWN_OUTCOME
+        outcome = Outcome(
+            state="unknown" if unknown else "failed",
+            send=verdict.sends,
+            how="answered",
+            error_kind=failure.kind,
+            error_message=failure.message,
+            retry_after=failure.retry_after,
+        )
+        await self._ledger.conclude(shipment.key, outcome)
+        return outcome
+
+    async def _unknown(self, shipment: Shipment, verdict: Verdict, why: str) -> Outcome:
+        return await self._failed(shipment, verdict, UnknownOutcome(f"whether it happened is not known: {why}"))
+
+    def _call(self, shipment: Shipment, until: datetime | None, before_send: Callable[[], None]) -> Call[Any]:
+        return Call(
+            config=shipment.to.config,
+            http=shipment.to.client(shipment.timeout, before_send),
+            key=shipment.key,
+            seconds_left=shipment.timeout,
+            until=until,
+            run=shipment.run,
+        )
+
+
+async def _bounded(shipment: Shipment, work: Awaitable[Any]) -> Any:
+    """Run a function of an integration within the time of a send; whatever it raises becomes a failure with a kind."""
+    name = f"{shipment.to.name} ({shipment.request.capability})"
+    try:
+        async with asyncio.timeout(shipment.timeout):
+            result = await work
+    except TimeoutError:
+        raise TimedOut(f"{name}: no whole answer within {shipment.timeout:g} s") from None
+    except ActionFailed:
+        raise
+    except (ValidationError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        # the integration could not read the answer: the call may well have taken effect
+        raise TargetUnavailable(
+            f"{name}: the answer is not what the integration expects ({type(error).__name__})", in_doubt=True
+        ) from error
+    if result is not None and not isinstance(result, Result):
+        raise Rejected(f"{name}: gave {type(result).__name__} instead of a result", in_doubt=True)
+    return result

@@ -1,0 +1,1 @@
+"""One file per wire format; each is found by scanning this package."""

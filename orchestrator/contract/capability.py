@@ -1,0 +1,102 @@
+"""Capabilities: the typed verbs that playbooks use, said once for all vendors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from types import UnionType
+from typing import Any, Generic, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.fields import FieldInfo
+
+
+class Effect(StrEnum):
+    """What an action leaves behind at its target."""
+
+    READ = "read"
+    ADDITIVE = "additive"
+    REVERSIBLE = "reversible"
+    IRREVERSIBLE = "irreversible"
+
+    @property
+    def mutates(self) -> bool:
+        """True unless the action only reads."""
+        return self is not Effect.READ
+
+
+class Parameters(BaseModel):
+    """What a capability takes; frozen, and an unknown name is a mistake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Result(BaseModel):
+    """What a capability gives; every field has a type, so that playbooks are checked before they run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+P = TypeVar("P", bound=Parameters)
+R = TypeVar("R", bound=Result)
+
+
+@dataclass(frozen=True)
+class Capability(Generic[P, R]):
+    """A verb such as `firewall.block_ip`.
+
+    `target` names the parameter that says what is acted upon. `inverse` names the capability that takes the effect
+    back; it takes the same-named parameters. `state` names the read that tells how the target is now.
+    """
+
+    name: str
+    takes: type[P]
+    gives: type[R]
+    effect: Effect
+    summary: str
+    target: str | None = None
+    inverse: str | None = None
+    state: str | None = None
+    d3fend: str | None = None
+
+    def target_of(self, parameters: P) -> str:
+        """What these parameters act upon, as `kind:value` in its one spelling; the capability's name where none."""
+        if self.target is None:
+            return self.name
+        value = getattr(parameters, self.target)
+        return f"{getattr(value, 'kind', self.target)}:{value}"
+
+    def undo_parameters(self, parameters: P, inverse: Capability[Parameters, Result]) -> dict[str, object]:
+        """What the inverse has to be called with to take this call back."""
+        given = parameters.model_dump(mode="json")
+        return {name: given[name] for name in inverse.takes.model_fields if name in given}
+
+    def imagine(self, parameters: P) -> R:
+        """A minimal result that this call could have had: for shadow mode and for simulated actions.
+
+        What the result says again of the parameters is taken from them; the rest are defaults or the least value.
+        """
+        given = parameters.model_dump(mode="json")
+        fields = {
+            name: given[name] if given.get(name) is not None else _least(field)
+            for name, field in self.gives.model_fields.items()
+            if field.is_required() or given.get(name) is not None
+        }
+        return self.gives.model_validate(fields)
+
+
+_LEAST: dict[Any, Any] = {bool: False, int: 0, float: 0.0, str: "imagined"}
+
+
+def _least(field: FieldInfo) -> Any:
+    """The least value of a field that has no default."""
+    kind: Any = field.annotation
+    if get_origin(kind) in (Union, UnionType):
+        if type(None) in get_args(kind):
+            return None
+        kind = get_args(kind)[0]
+    if get_origin(kind) in (list, tuple, dict):
+        return {} if get_origin(kind) is dict else []
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return next(iter(kind))
+    return next((value for known, value in _LEAST.items() if isinstance(kind, type) and issubclass(kind, known)), {})

@@ -1,0 +1,1 @@
+"""2 READ: the playbook language: its model, loader, expressions, checker, interpreter and simulator."""

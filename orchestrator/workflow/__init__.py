@@ -1,0 +1,1 @@
+"""4 RUN: the Temporal workflow that interprets a playbook, approvals, start and worker."""
