@@ -197,7 +197,9 @@ CREATE FUNCTION tocsin.record(type text, run text, subject text, body jsonb) RET
 LANGUAGE sql AS $$
     INSERT INTO tocsin.audit_event (type, run, subject, body) VALUES ($1, $2, $3, $4) RETURNING id
 $$;
+"""
 
+RECORD_ALL = """
 CREATE FUNCTION tocsin.record_all(events jsonb) RETURNS void
 LANGUAGE sql AS $$
     INSERT INTO tocsin.audit_event (type, run, subject, body)
@@ -215,7 +217,7 @@ INTEND = """
 CREATE FUNCTION tocsin.intend(a jsonb, traces jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 DECLARE
-    found tocsin.action;
+    entry tocsin.action;
     fresh boolean;
 BEGIN
     PERFORM tocsin.record_all(traces);
@@ -227,39 +229,39 @@ BEGIN
             clock_timestamp() + make_interval(secs => (a->>'expires')::float), 'intended', (a->>'attempt')::int, 1,
             clock_timestamp() + make_interval(secs => (a->>'send_within')::float))
     ON CONFLICT (key) DO NOTHING
-    RETURNING * INTO found;
+    RETURNING * INTO entry;
     fresh := FOUND;
     IF NOT fresh THEN
-        SELECT * INTO STRICT found FROM tocsin.action WHERE key = a->>'key' FOR UPDATE;
-        IF found.parameters_digest <> a->>'parameters_digest' THEN
-            PERFORM tocsin.record('action.refused', a->>'run', found.target,
-                jsonb_build_object('key', found.key, 'step', a->>'step', 'reason', 'parameters_changed',
+        SELECT * INTO STRICT entry FROM tocsin.action WHERE key = a->>'key' FOR UPDATE;
+        IF entry.parameters_digest <> a->>'parameters_digest' THEN
+            PERFORM tocsin.record('action.refused', a->>'run', entry.target,
+                jsonb_build_object('key', entry.key, 'step', a->>'step', 'reason', 'parameters_changed',
                                    'parameters', a->'parameters'));
             RETURN jsonb_build_object('verdict', 'mismatch');
-        ELSIF found.state = 'failed' AND found.attempt < (a->>'attempt')::int THEN
+        ELSIF entry.state = 'failed' AND entry.attempt < (a->>'attempt')::int THEN
             UPDATE tocsin.action SET state = 'intended', attempt = (a->>'attempt')::int, sends = sends + 1,
                 send_before = clock_timestamp() + make_interval(secs => (a->>'send_within')::float),
                 until = clock_timestamp() + make_interval(secs => (a->>'expires')::float),
                 error_kind = NULL, error_message = NULL, retry_after = NULL, concluded_at = NULL,
                 intended_at = clock_timestamp()
-            WHERE key = found.key RETURNING * INTO found;
-        ELSIF found.state = 'intended' THEN
-            RETURN jsonb_build_object('verdict', 'open', 'sends', found.sends, 'until', found.until,
-                'wait', GREATEST(0, extract(epoch FROM found.send_before - clock_timestamp())),
-                'age', extract(epoch FROM clock_timestamp() - found.send_before));
+            WHERE key = entry.key RETURNING * INTO entry;
+        ELSIF entry.state = 'intended' THEN
+            RETURN jsonb_build_object('verdict', 'open', 'sends', entry.sends, 'until', entry.until,
+                'wait', GREATEST(0, extract(epoch FROM entry.send_before - clock_timestamp())),
+                'age', extract(epoch FROM clock_timestamp() - entry.send_before));
         ELSE
-            RETURN jsonb_build_object('verdict', 'replay', 'state', found.state, 'result', found.result,
-                'integration', found.integration, 'error_kind', found.error_kind,
-                'error_message', found.error_message, 'retry_after', found.retry_after,
-                'milliseconds', found.milliseconds);
+            RETURN jsonb_build_object('verdict', 'replay', 'state', entry.state, 'result', entry.result,
+                'integration', entry.integration, 'error_kind', entry.error_kind,
+                'error_message', entry.error_message, 'retry_after', entry.retry_after,
+                'milliseconds', entry.milliseconds);
         END IF;
     END IF;
-    PERFORM tocsin.record('action.intended', found.run, found.target, jsonb_build_object(
-        'key', found.key, 'step', found.step, 'capability', found.capability, 'effect', found.effect,
-        'integration', found.integration, 'parameters', found.parameters, 'mode', found.mode,
-        'approval', found.approval, 'until', found.until, 'attempt', found.attempt, 'send', found.sends));
-    RETURN jsonb_build_object('verdict', 'send', 'sends', found.sends, 'until', found.until,
-        'send_before', extract(epoch FROM found.send_before), 'now', extract(epoch FROM clock_timestamp()));
+    PERFORM tocsin.record('action.intended', entry.run, entry.target, jsonb_build_object(
+        'key', entry.key, 'step', entry.step, 'capability', entry.capability, 'effect', entry.effect,
+        'integration', entry.integration, 'parameters', entry.parameters, 'mode', entry.mode,
+        'approval', entry.approval, 'until', entry.until, 'attempt', entry.attempt, 'send', entry.sends));
+    RETURN jsonb_build_object('verdict', 'send', 'sends', entry.sends, 'until', entry.until,
+        'send_before', extract(epoch FROM entry.send_before), 'now', extract(epoch FROM clock_timestamp()));
 END
 $$;
 """
@@ -269,19 +271,19 @@ RESEND = """
 CREATE FUNCTION tocsin.resend(k text, last_send integer, send_within float, why text) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 DECLARE
-    found tocsin.action;
+    entry tocsin.action;
 BEGIN
     UPDATE tocsin.action SET sends = sends + 1, send_before = clock_timestamp() + make_interval(secs => send_within)
-    WHERE key = k AND state = 'intended' AND sends = last_send RETURNING * INTO found;
+    WHERE key = k AND state = 'intended' AND sends = last_send RETURNING * INTO entry;
     IF NOT FOUND THEN
         RETURN jsonb_build_object('verdict', 'lost');
     END IF;
-    PERFORM tocsin.record('action.intended', found.run, found.target, jsonb_build_object(
-        'key', found.key, 'step', found.step, 'capability', found.capability, 'effect', found.effect,
-        'integration', found.integration, 'parameters', found.parameters, 'mode', found.mode,
-        'approval', found.approval, 'until', found.until, 'attempt', found.attempt, 'send', found.sends, 'why', why));
-    RETURN jsonb_build_object('verdict', 'send', 'sends', found.sends, 'until', found.until,
-        'send_before', extract(epoch FROM found.send_before), 'now', extract(epoch FROM clock_timestamp()));
+    PERFORM tocsin.record('action.intended', entry.run, entry.target, jsonb_build_object(
+        'key', entry.key, 'step', entry.step, 'capability', entry.capability, 'effect', entry.effect,
+        'integration', entry.integration, 'parameters', entry.parameters, 'mode', entry.mode,
+        'approval', entry.approval, 'until', entry.until, 'attempt', entry.attempt, 'send', entry.sends, 'why', why));
+    RETURN jsonb_build_object('verdict', 'send', 'sends', entry.sends, 'until', entry.until,
+        'send_before', extract(epoch FROM entry.send_before), 'now', extract(epoch FROM clock_timestamp()));
 END
 $$;
 """
@@ -291,7 +293,7 @@ CONCLUDE = """
 CREATE FUNCTION tocsin.conclude(k text, o jsonb) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
-    found tocsin.action;
+    entry tocsin.action;
     late boolean;
 BEGIN
     UPDATE tocsin.action SET state = o->>'state', result = NULLIF(o->'result', 'null'::jsonb),
@@ -299,18 +301,18 @@ BEGIN
         milliseconds = (o->>'milliseconds')::real, concluded_at = clock_timestamp()
     WHERE key = k AND (state = 'intended' AND (sends = (o->>'send')::int OR o->>'state' = 'done')
                        OR state = 'unknown' AND o->>'state' = 'done')
-    RETURNING * INTO found;
+    RETURNING * INTO entry;
     late := NOT FOUND;
     IF late THEN
-        SELECT * INTO STRICT found FROM tocsin.action WHERE key = k;
+        SELECT * INTO STRICT entry FROM tocsin.action WHERE key = k;
     END IF;
     PERFORM tocsin.record(CASE WHEN late THEN 'action.outcome_late' ELSE 'action.' || (o->>'state') END,
-        found.run, found.target, jsonb_build_object(
-        'key', k, 'step', found.step, 'capability', found.capability, 'integration', found.integration,
+        entry.run, entry.target, jsonb_build_object(
+        'key', k, 'step', entry.step, 'capability', entry.capability, 'integration', entry.integration,
         'result', o->'result', 'error', CASE WHEN o->>'error_kind' IS NULL THEN NULL ELSE
             jsonb_build_object('kind', o->>'error_kind', 'message', o->>'error_message') END,
-        'milliseconds', o->'milliseconds', 'attempt', found.attempt, 'send', o->'send', 'how', o->>'how'));
-    RETURN found.state;
+        'milliseconds', o->'milliseconds', 'attempt', entry.attempt, 'send', o->'send', 'how', o->>'how'));
+    RETURN entry.state;
 END
 $$;
 """
@@ -318,5 +320,8 @@ $$;
 
 def upgrade() -> None:
     op.execute("CREATE SCHEMA IF NOT EXISTS tocsin")
-    for statements in (TABLES, RECORD, INTEND, RESEND, CONCLUDE):
-        op.execute(statements)
+    for statement in TABLES.split(";\n"):  # asyncpg takes one statement at a time
+        if statement.strip():
+            op.execute(statement)
+    for function in (RECORD, RECORD_ALL, INTEND, RESEND, CONCLUDE):
+        op.execute(function)

@@ -47,7 +47,10 @@ class Keeper:
             try:
                 async with single_statement(self._engine) as connection:
                     if (await connection.execute(TRY_LOCK)).scalar_one():
-                        await self._keep(connection)
+                        try:
+                            await self._keep(connection)
+                        finally:
+                            await connection.invalidate()  # the lock is the session's: it must not live on in the pool
             except Unavailable as error:
                 log.warning("keeper.waiting", error=str(error))
             await self._pause()

@@ -12,11 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from orchestrator.audit.database import single_statement
 
-# A name may be a run, a workflow id, an alert's key or its source's own id, or a target; all that belongs together is shown.
+# A name may be a run, a workflow id, an alert's key or its source's own id, or a target.
 ABOUT = text("""
 WITH runs AS (
     SELECT run FROM tocsin.run WHERE run = :name OR workflow_id = :name
-    UNION SELECT c.run FROM tocsin.claim c JOIN tocsin.alert a ON a.key = c.alert_key WHERE a.key = :name OR a.id = :name
+    UNION SELECT c.run FROM tocsin.claim c JOIN tocsin.alert a ON a.key = c.alert_key
+          WHERE a.key = :name OR a.id = :name
 ),
 alerts AS (
     SELECT key FROM tocsin.alert WHERE key = :name OR id = :name

