@@ -47,7 +47,7 @@ def make_topics(settings: Settings, bootstrap: str) -> None:
         NewTopic(names.dead_letters, num_partitions=1, config={"max.message.bytes": str(17 * MEBIBYTE + SLACK), **forever}),
         NewTopic(names.audit, num_partitions=1, config=forever),
     ]
-    admin = AdminClient(settings.kafka.client_options(bootstrap))
+    admin = AdminClient({**settings.kafka.client_options(bootstrap), "log_level": 0})
     for name, future in admin.create_topics(wanted, operation_timeout=15, request_timeout=20).items():
         try:
             future.result()

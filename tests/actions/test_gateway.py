@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from orchestrator.actions.catalog import Catalog, scan
-from orchestrator.actions.ledger import Entry, PostgresLedger
+from orchestrator.actions.ledger import Entry, Outcome, PostgresLedger
 from orchestrator.audit.database import make_engine
 from orchestrator.audit.events import to_json
 from orchestrator.audit.reading import AuditRecord, about
@@ -24,13 +24,6 @@ NOW = datetime(2026, 5, 6, 10, tzinfo=UTC)
 @pytest.fixture(scope="session")
 def catalog() -> Catalog:
     return scan()
-
-
-@pytest.fixture
-async def engine(database: str) -> AsyncIterator[AsyncEngine]:
-    engine = make_engine(database)
-    yield engine
-    await engine.dispose()
 
 
 @pytest.fixture
@@ -397,8 +390,6 @@ async def test_an_outcome_that_comes_late_does_not_change_what_is_known(
     )  # fmt: skip
     first = await ledger.intend(entry, [])
     await ledger.resend("k", first.sends, 5.0, "test")
-    from orchestrator.actions.ledger import Outcome  # noqa: PLC0415
-
     await ledger.conclude("k", Outcome(state="done", send=2, how="answered", result={"ip": "203.0.113.7"}))
     await ledger.conclude("k", Outcome(state="failed", send=1, how="answered", error_kind="timeout"))
 
@@ -407,8 +398,6 @@ async def test_an_outcome_that_comes_late_does_not_change_what_is_known(
 
 
 async def _approve(engine: AsyncEngine, approval: str, requests: list[dict[str, object]], *, state: str) -> None:
-    from sqlalchemy import text  # noqa: PLC0415
-
     async with engine.begin() as connection:
         await connection.execute(
             text(

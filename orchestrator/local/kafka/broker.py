@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import subprocess
 from pathlib import Path
 
@@ -64,6 +65,11 @@ def _format(java: list[str], properties: Path) -> None:
 
 
 def _answers(bootstrap: str) -> bool:
+    host, _, port = bootstrap.partition(":")
+    try:  # a client made before anybody listens would complain on stderr
+        socket.create_connection((host, int(port)), timeout=1).close()
+    except OSError:
+        return False
     admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0, "socket.timeout.ms": 2000})
     try:
         return bool(admin.list_topics(timeout=1.0).brokers)

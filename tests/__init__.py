@@ -1,0 +1,1 @@
+"""What Tocsin promises, sentence by sentence, tried against real servers."""

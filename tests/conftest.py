@@ -1,0 +1,102 @@
+"""The real servers that tests talk to: started once a session, a database, topics and a task queue of its own for each."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from confluent_kafka.admin import AdminClient
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+
+from orchestrator.audit.database import make_engine
+from orchestrator.contract import Secret
+from orchestrator.local.endpoints import Endpoints
+from orchestrator.local.prepare import make_topics, prepare
+from orchestrator.local.stack import running_stack
+from orchestrator.settings import (
+    DatabaseSettings,
+    KafkaSettings,
+    KeeperSettings,
+    Settings,
+    TemporalSettings,
+    Topics,
+)
+from orchestrator.workflow.client import connect
+
+ROOT = Path(__file__).parent.parent
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+async def stack() -> AsyncIterator[Endpoints]:
+    """Postgres, Temporal and Kafka, on free ports, gone at the end."""
+    async with running_stack(Settings()) as endpoints:
+        await prepare(Settings(), endpoints)
+        yield endpoints
+
+
+@pytest.fixture(scope="session")
+async def _template(stack: Endpoints) -> str:
+    """A migrated database that is copied for each test."""
+    engine = make_engine(stack.database).execution_options(isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        await connection.execute(text("CREATE DATABASE clean TEMPLATE tocsin"))
+    await engine.dispose()
+    return "clean"
+
+
+@pytest.fixture
+async def database(stack: Endpoints, _template: str) -> AsyncIterator[str]:
+    """The address of a fresh database with today's schema."""
+    name = f"test_{next(_numbers)}"
+    admin = make_engine(stack.database).execution_options(isolation_level="AUTOCOMMIT")
+    async with admin.connect() as connection:
+        await connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {_template} STRATEGY wal_log"))
+    yield make_url(stack.database).set(database=name).render_as_string(hide_password=False)
+    async with admin.connect() as connection:
+        await connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    await admin.dispose()
+
+
+@pytest.fixture
+async def engine(database: str) -> AsyncIterator[AsyncEngine]:
+    """An engine on the fresh database."""
+    engine = make_engine(database)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+def task_queue() -> str:
+    """A task queue that no other test uses."""
+    return f"queue-{os.getpid()}-{next(_numbers)}"
+
+
+@pytest.fixture
+def settings(stack: Endpoints, database: str, task_queue: str, tmp_path: Path) -> Iterator[Settings]:
+    """Settings that point at the servers, with a database, a task queue and topics of their own."""
+    mine = f"t{os.getpid()}-{next(_numbers)}"
+    topics = Topics(alerts=f"{mine}.alerts", audit=f"{mine}.audit", dead_letters=f"{mine}.dead-letters")
+    made = Settings(
+        home=tmp_path / "home",
+        playbooks=ROOT / "playbooks",
+        kafka=KafkaSettings(bootstrap=stack.kafka, topics=topics),
+        temporal=TemporalSettings(address=stack.temporal, ui=stack.temporal_ui, task_queue=task_queue),
+        database=DatabaseSettings(url=Secret(database)),
+        keeper=KeeperSettings(poll_seconds=0.05),
+    )
+    make_topics(made, stack.kafka)
+    yield made
+    AdminClient({"bootstrap.servers": stack.kafka, "log_level": 0}).delete_topics(list(topics.model_dump().values()))
+
+
+@pytest.fixture
+async def temporal(settings: Settings, stack: Endpoints) -> Client:
+    """A client of the real Temporal."""
+    return await connect(settings.temporal, stack.temporal)
