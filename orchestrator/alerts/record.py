@@ -1,0 +1,181 @@
+"""What intake writes to Postgres: alerts as received, what matched nothing, what is dead; one transaction a batch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from orchestrator.alerts.alert import Alert
+from orchestrator.audit.database import transaction
+from orchestrator.audit.events import Event, record
+
+INSERT = text("""
+INSERT INTO tocsin.alert (key, source, id, sha256, severity, title, happened_at, topic, partition, "offset", raw)
+SELECT * FROM unnest(CAST(:keys AS text[]), CAST(:sources AS text[]), CAST(:ids AS text[]), CAST(:hashes AS bytea[]),
+    CAST(:severities AS text[]), CAST(:titles AS text[]), CAST(:times AS timestamptz[]), CAST(:topics AS text[]),
+    CAST(:partitions AS int[]), CAST(:offsets AS bigint[]), CAST(:raws AS bytea[]))
+ON CONFLICT (key) DO NOTHING RETURNING key
+""")
+KNOWN = text("SELECT key, sha256 FROM tocsin.alert WHERE key = ANY(CAST(:keys AS text[]))")
+CLAIMED = text("SELECT playbook, alert_key FROM tocsin.claim WHERE alert_key = ANY(CAST(:keys AS text[]))")
+UNMATCHED = text("""
+INSERT INTO tocsin.unmatched (topic, partition, first_offset, last_offset, alerts, other)
+VALUES (:topic, :partition, :first, :last, :alerts, :other) ON CONFLICT DO NOTHING
+""")
+DEAD = text("""
+INSERT INTO tocsin.dead_letter (topic, partition, "offset", sha256, reason, place, message, size)
+VALUES (:topic, :partition, :offset, :sha256, :reason, :place, :message, :size) ON CONFLICT DO NOTHING
+""")
+
+
+@dataclass(frozen=True)
+class Received:
+    """An alert that matched, where it came from, and what it matched."""
+
+    alert: Alert
+    raw: bytes
+    topic: str
+    partition: int
+    offset: int
+    matched: tuple[dict[str, Any], ...]
+
+    @property
+    def sha256(self) -> bytes:
+        """The digest of its bytes."""
+        return hashlib.sha256(self.raw).digest()
+
+
+@dataclass(frozen=True)
+class Dead:
+    """A record that never becomes a run."""
+
+    topic: str
+    partition: int
+    offset: int
+    value: bytes
+    reason: str
+    place: str
+    message: str
+
+
+@dataclass
+class Stretch:
+    """Records of a partition that start nothing: alerts without a playbook, and what is no alert."""
+
+    topic: str
+    partition: int
+    first: int
+    last: int
+    alerts: int = 0
+    other: int = 0
+
+
+@dataclass
+class Batch:
+    """What one reading came to."""
+
+    received: list[Received] = field(default_factory=list)
+    stretches: dict[tuple[str, int], Stretch] = field(default_factory=dict)
+    dead: list[Dead] = field(default_factory=list)
+
+    def nothing(self, topic: str, partition: int, offset: int, *, alert: bool) -> None:
+        """Count a record that starts nothing."""
+        stretch = self.stretches.setdefault((topic, partition), Stretch(topic, partition, offset, offset))
+        stretch.last = offset
+        stretch.alerts += alert
+        stretch.other += not alert
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What was known before: keys with other bytes, which start nothing, and pairs of playbook and alert with a run."""
+
+    conflicts: frozenset[str]
+    seen: frozenset[str]
+    claimed: frozenset[tuple[str, str]]
+
+
+class PostgresRecorder:
+    """Records batches. Recording one again changes nothing: a redelivered batch finds its own rows."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def record(self, batch: Batch) -> Recorded:
+        """Write the batch; raises `Unavailable` where that has to be tried again."""
+        async with transaction(self._engine) as connection:
+            recorded = await self._alerts(connection, batch.received)
+            for stretch in batch.stretches.values():
+                await connection.execute(UNMATCHED, vars(stretch))
+            await self._dead(connection, batch.dead)
+        return recorded
+
+    async def _alerts(self, connection: AsyncConnection, received: Sequence[Received]) -> Recorded:
+        if not received:
+            return Recorded(frozenset(), frozenset(), frozenset())
+        # one row for each key of the batch: the first stands, later ones are compared with it
+        first = {one.alert.key: one for one in reversed(received)}
+        inserted = set((await connection.execute(INSERT, _columns(list(first.values())))).scalars())
+        keys = {"keys": list(first)}
+        known = {row.key: bytes(row.sha256) for row in await connection.execute(KNOWN, keys)}
+        conflicts = [one for one in received if known[one.alert.key] != one.sha256]
+        seen = frozenset(first) - inserted
+        claimed: frozenset[tuple[str, str]] = frozenset()
+        if seen:
+            claimed = frozenset((row.playbook, row.alert_key) for row in await connection.execute(CLAIMED, keys))
+        fresh = [first[key] for key in first if key in inserted]
+        await record(connection, [event for one in fresh for event in _told(one)])
+        await record(connection, [_conflict(one) for one in conflicts])
+        return Recorded(frozenset(_place(one) for one in conflicts), seen, claimed)
+
+    async def _dead(self, connection: AsyncConnection, dead: Sequence[Dead]) -> None:
+        for one in dead:
+            row = {**vars(one), "sha256": hashlib.sha256(one.value).digest(), "size": len(one.value)}
+            row.pop("value")
+            row["message"], row["place"] = row["message"].replace("\0", "\u2400"), row["place"].replace("\0", "\u2400")
+            new = await connection.execute(DEAD, row)
+            if new.rowcount:
+                body = {name: row[name] for name in ("topic", "partition", "offset", "reason", "place", "message", "size")}
+                await record(connection, [Event(type="dead_letter.written", body=body)])
+
+
+def _place(one: Received) -> str:
+    return f"{one.topic}:{one.partition}:{one.offset}"
+
+
+def _columns(received: list[Received]) -> dict[str, list[Any]]:
+    return {
+        "keys": [one.alert.key for one in received],
+        "sources": [one.alert.key.partition("/")[0] for one in received],
+        "ids": [one.alert.id for one in received],
+        "hashes": [one.sha256 for one in received],
+        "severities": [str(one.alert.severity) for one in received],
+        "titles": [one.alert.title for one in received],
+        "times": [one.alert.time for one in received],
+        "topics": [one.topic for one in received],
+        "partitions": [one.partition for one in received],
+        "offsets": [one.offset for one in received],
+        "raws": [one.raw for one in received],
+    }
+
+
+def _told(one: Received) -> list[Event]:
+    alert = one.alert
+    body = {
+        "source": alert.key.partition("/")[0], "id": alert.id, "severity": str(alert.severity), "title": alert.title,
+        "time": alert.time.isoformat(), "from": _place(one), "sha256": one.sha256.hex(),
+    }  # fmt: skip
+    return [
+        Event(type="alert.received", subject=alert.key, body=body),
+        *(Event(type="alert.matched", subject=alert.key, body=matched) for matched in one.matched),
+    ]
+
+
+def _conflict(one: Received) -> Event:
+    body = {"id": one.alert.id, "from": _place(one), "sha256": one.sha256.hex(), "why": "same key, other bytes"}
+    return Event(type="alert.conflict", subject=one.alert.key, body=body)
