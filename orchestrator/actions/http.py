@@ -224,9 +224,7 @@ class _CallHttp:
     ) -> WholeAnswer:
         """See `orchestrator.contract.Http`."""
         body, kind = _body(json, data, text)
-        request = _Request(
-            method.upper(), fill(path, segments), query or {}, {**kind, **(headers or {})}, body
-        )
+        request = _Request(method.upper(), fill(path, segments), query or {}, {**kind, **(headers or {})}, body)
         answer = await self._send(request)
         if answer.status not in accept:
             raise_for(answer)

@@ -18,9 +18,7 @@ class Decoder:
 
     def __init__(self, settings: IntakeSettings) -> None:
         self._settings = settings
-        self._by_topic: Mapping[str, Source] = {
-            topic: source_named(name) for topic, name in settings.sources.items()
-        }
+        self._by_topic: Mapping[str, Source] = {topic: source_named(name) for topic, name in settings.sources.items()}
 
     def decode(self, value: bytes | None, topic: str, partition: int, offset: int) -> Alert | NotAnAlert:
         """The alert, by the topic's source where one is set, else by content."""

@@ -131,9 +131,7 @@ class Intake:
 
     async def run(self) -> None:
         """Read until stopped. What is unavailable is waited for; anything unexpected ends it, uncommitted."""
-        self._consumer.subscribe(
-            self._topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
-        )
+        self._consumer.subscribe(self._topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
         workers = [asyncio.create_task(self._record_all())]
         workers += [asyncio.create_task(self._start_all()) for _ in range(self._settings.concurrent_starts)]
         reading = asyncio.create_task(self._read_all())
@@ -383,9 +381,7 @@ def _taken(message: Message) -> _Read | None:
 
 
 def _dead(read: _Read, reason: DeadLetter) -> Dead:
-    return Dead(
-        read.topic, read.partition, read.offset, read.value or b"", reason.reason, reason.place, reason.message
-    )
+    return Dead(read.topic, read.partition, read.offset, read.value or b"", reason.reason, reason.place, reason.message)
 
 
 async def _first_to_end(tasks: Sequence[asyncio.Task[None]]) -> None:

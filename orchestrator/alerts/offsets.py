@@ -14,15 +14,20 @@ class Progress:
     committed: int | None = None
     bytes: int = 0
     _read: list[int] = field(default_factory=list)
+    _open: set[int] = field(default_factory=set)
     _done: set[int] = field(default_factory=set)
 
     def read(self, offset: int, size: int) -> None:
         """A record was read; offsets come in order, gaps are fine."""
         heapq.heappush(self._read, offset)
+        self._open.add(offset)
         self.bytes += size
 
     def done(self, offset: int, size: int) -> None:
-        """A record is done; in any order."""
+        """A record is done; in any order. What was read before the partition left and came back does not count."""
+        if offset not in self._open:
+            return
+        self._open.discard(offset)
         self._done.add(offset)
         self.bytes -= size
         while self._read and self._read[0] in self._done:
@@ -66,7 +71,9 @@ class Offsets:
     def to_commit(self) -> dict[tuple[str, int], int]:
         """Every partition whose offset moved, with the offset to commit."""
         return {
-            place: offset for place, progress in self._partitions.items() if (offset := progress.to_commit()) is not None
+            place: offset
+            for place, progress in self._partitions.items()
+            if (offset := progress.to_commit()) is not None
         }
 
     def committed(self, offsets: dict[tuple[str, int], int]) -> None:

@@ -140,7 +140,9 @@ class PostgresRecorder:
             row["message"], row["place"] = row["message"].replace("\0", "\u2400"), row["place"].replace("\0", "\u2400")
             new = await connection.execute(DEAD, row)
             if new.rowcount:
-                body = {name: row[name] for name in ("topic", "partition", "offset", "reason", "place", "message", "size")}
+                body = {
+                    name: row[name] for name in ("topic", "partition", "offset", "reason", "place", "message", "size")
+                }
                 await record(connection, [Event(type="dead_letter.written", body=body)])
 
 

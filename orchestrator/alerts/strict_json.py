@@ -33,7 +33,9 @@ _KEY = re.compile(rb'"\s*:')
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
-def read_object(value: bytes | None, *, most_bytes: int, most_depth: int = 64, most_keys: int = 5_000) -> dict[str, Any]:
+def read_object(
+    value: bytes | None, *, most_bytes: int, most_depth: int = 64, most_keys: int = 5_000
+) -> dict[str, Any]:
     """The object; raises `DeadLetter` with one of `REASONS`."""
     if value is None:
         raise DeadLetter("tombstone", REASONS["tombstone"])

@@ -110,7 +110,9 @@ class Checker:
         self._tests()
         return sorted(self._found, key=lambda finding: (finding.place.line, finding.place.column))
 
-    def _say(self, path: Path, code: str, message: str, hint: str = "", level: FindingLevel = FindingLevel.ERROR) -> None:
+    def _say(
+        self, path: Path, code: str, message: str, hint: str = "", level: FindingLevel = FindingLevel.ERROR
+    ) -> None:
         self._found.append(Finding(self._document.place(path), code, message, hint, level))
 
     def _trigger(self) -> None:
@@ -237,7 +239,9 @@ class Checker:
             self._say(path, "used_too_early", f"step `{name}` has not run here yet", "move it up, or out of the branch")
         else:
             near = difflib.get_close_matches(name, self._ids, n=1)
-            self._say(path, "unknown_step", f"no step has the id `{name}`", f"did you mean `{near[0]}`?" if near else "")
+            self._say(
+                path, "unknown_step", f"no step has the id `{name}`", f"did you mean `{near[0]}`?" if near else ""
+            )
 
     def _action(self, step: ActionStep, path: Path, around: Around) -> None:
         capability = self._capabilities.get(step.action)
@@ -336,7 +340,14 @@ class Checker:
                     path, "covers", f"`{name}` needs the output of `{other}`, which is not known when this is asked",
                     f"move the approval below `{other}`",
                 )  # fmt: skip
-            if sum(name in one.approval.covers for one in every_step(self._model.steps) if isinstance(one, ApprovalStep)) > 1:
+            if (
+                sum(
+                    name in one.approval.covers
+                    for one in every_step(self._model.steps)
+                    if isinstance(one, ApprovalStep)
+                )
+                > 1
+            ):
                 self._say(path, "covers", f"`{name}` is covered by two approvals", "a step is covered once")
 
     def _tests(self) -> None:

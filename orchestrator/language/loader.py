@@ -60,9 +60,7 @@ def load_playbook(path: Path, capabilities: Capabilities) -> tuple[Playbook | No
     return read_playbook(text, str(path), path.stem, capabilities)
 
 
-def read_playbook(
-    text: str, file: str, name: str, capabilities: Capabilities
-) -> tuple[Playbook | None, list[Finding]]:
+def read_playbook(text: str, file: str, name: str, capabilities: Capabilities) -> tuple[Playbook | None, list[Finding]]:
     """The same from text."""
     if not NAME.fullmatch(name):
         message = f"{name!r} cannot be a playbook's name: small letters, digits, - and _, at most 63"
@@ -113,7 +111,10 @@ def _unknown_key(
     known = [field.alias or name for name, field in model.model_fields.items()]
     near = difflib.get_close_matches(key, known, n=1)
     return Finding(
-        place, "unknown_key", f"no key `{key}` here", f"did you mean `{near[0]}`?" if near else f"known: {', '.join(known)}"
+        place,
+        "unknown_key",
+        f"no key `{key}` here",
+        f"did you mean `{near[0]}`?" if near else f"known: {', '.join(known)}",
     )
 
 

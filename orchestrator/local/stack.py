@@ -166,9 +166,7 @@ class _Starter:
         self._mine.append(started)
         return started
 
-    async def _healthy(
-        self, part: Part, folder: Path, chosen: dict[str, int], started: Started, began: float
-    ) -> bool:
+    async def _healthy(self, part: Part, folder: Path, chosen: dict[str, int], started: Started, began: float) -> bool:
         """True when it serves, False when its process ended; raises `StackError` when time is up."""
         while not await part.healthy(folder, chosen):
             if started.process() is None:

@@ -65,7 +65,8 @@ def source_named(name: str) -> Source:
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
         raise SettingsError(
-            f"intake.sources: no source is named {name!r}; " + (f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}")
+            f"intake.sources: no source is named {name!r}; "
+            + (f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}")
         )
     return known[name]
 

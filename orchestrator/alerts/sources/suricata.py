@@ -89,7 +89,9 @@ def _ends(eve: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     alert = eve["alert"]
     said_source, said_target = _mapping(alert.get("source")), _mapping(alert.get("target"))
     if said_source and said_target:
-        return _end(said_source.get("ip"), said_source.get("port")), _end(said_target.get("ip"), said_target.get("port"))
+        return _end(said_source.get("ip"), said_source.get("port")), _end(
+            said_target.get("ip"), said_target.get("port")
+        )
     return _end(eve.get("src_ip"), eve.get("src_port")), _end(eve.get("dest_ip"), eve.get("dest_port"))
 
 

@@ -250,7 +250,9 @@ def _part(node: nodes.Node, depth: int) -> Writer:
         return _if(node, depth)
     if isinstance(node, nodes.For):
         return _for(node, depth)
-    raise ExpressionError(f"{{% {type(node).__name__.lower()} %}} is not part of the language", hint="there are for and if")
+    raise ExpressionError(
+        f"{{% {type(node).__name__.lower()} %}} is not part of the language", hint="there are for and if"
+    )
 
 
 def _output_part(node: nodes.Node) -> Closure:

@@ -123,7 +123,11 @@ def _compared(node: nodes.Compare, scope: Scope, source: str) -> Iterator[Proble
             if path is None:
                 continue
             kind = type_at(path, scope)
-            literals = other.items if isinstance(other, nodes.List | nodes.Tuple) and operand.op in ("in", "notin") else [other]
+            literals = (
+                other.items
+                if isinstance(other, nodes.List | nodes.Tuple) and operand.op in ("in", "notin")
+                else [other]
+            )
             for literal in literals:
                 if isinstance(literal, nodes.Const) and literal.value is not None:
                     yield from _never(kind, ".".join(path), literal.value, operand.op, source)
@@ -155,7 +159,12 @@ def _unfit(kind: type[Any], value: Any, op: str) -> tuple[str, str] | None:
         except ValueError as error:
             return str(error), ""
         return None
-    for own, names in ((bool, "true or false"), (int | float, "a number"), (str, "text"), ((datetime, timedelta), "a time")):
+    for own, names in (
+        (bool, "true or false"),
+        (int | float, "a number"),
+        (str, "text"),
+        ((datetime, timedelta), "a time"),
+    ):
         if issubclass(kind, own):
             fits = isinstance(value, own) and isinstance(value, bool) == (own is bool)
             return None if fits else (f"it is {names}", "there are no conversions")
@@ -170,7 +179,9 @@ def _bare(node: nodes.Node, source: str, scope: Scope) -> Iterator[Problem]:
     elif isinstance(node, nodes.Not):
         yield from _bare(node.node, source, scope)
     elif isinstance(node, nodes.Const) and not isinstance(node.value, bool):
-        yield Problem("a literal is always the same as a condition", "compare it with something", None, FindingLevel.WARNING)
+        yield Problem(
+            "a literal is always the same as a condition", "compare it with something", None, FindingLevel.WARNING
+        )
     else:
         path = path_of(node)
         kind = type_at(path, scope) if path else Any

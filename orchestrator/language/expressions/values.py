@@ -135,7 +135,11 @@ def less(left: Any, right: Any) -> bool:
     if isinstance(left, Severity) or isinstance(right, Severity):
         return _severity(left) < _severity(right)
     for kinds in (int | float, str, datetime, timedelta):
-        if isinstance(left, kinds) and isinstance(right, kinds) and not isinstance(left, bool) | isinstance(right, bool):
+        if (
+            isinstance(left, kinds)
+            and isinstance(right, kinds)
+            and not isinstance(left, bool) | isinstance(right, bool)
+        ):
             return bool(left < right)
     raise ExpressionError(f"{kind_of(left)} and {kind_of(right)} have no order", hint="there are no conversions")
 

@@ -82,6 +82,8 @@ def km_to(meter: Meter, value: Any, other: Any) -> float:
 
 def _place(meter: Meter, value: Any) -> tuple[float, float]:
     match listed(meter, value):
-        case [int() | float() as latitude, int() | float() as longitude] if abs(latitude) <= 90 and abs(longitude) <= 180:
+        case [int() | float() as latitude, int() | float() as longitude] if (
+            abs(latitude) <= 90 and abs(longitude) <= 180
+        ):
             return math.radians(latitude), math.radians(longitude)
     raise ExpressionError("a place is [latitude, longitude] in degrees")

@@ -114,7 +114,9 @@ def _pattern(source: str) -> Any:
     try:
         return re2.compile(source, options=options)
     except re2.error as error:
-        raise ExpressionError(f"not a regular expression: {error}", hint="back-references and look-around are left out") from None
+        raise ExpressionError(
+            f"not a regular expression: {error}", hint="back-references and look-around are left out"
+        ) from None
 
 
 @is_test("matching", arguments=1, literal=True)

@@ -1,0 +1,173 @@
+"""Approvals in Postgres: asked, answered, decided; readable also while no worker runs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from orchestrator.actions.canonical import CanonicalRequest
+from orchestrator.audit.database import single_statement, transaction
+from orchestrator.audit.events import Event, record, to_json
+from orchestrator.language.host import Decision, RunContext, StepStatus
+from orchestrator.workflow.approval import Judged, state_of
+from orchestrator.workflow.messages import Ask
+
+ASK = text("""
+INSERT INTO tocsin.approval (id, run, playbook, workflow_id, first_run_id, step, digest, request, card, deadline)
+VALUES (:id, :run, :playbook, :workflow_id, :first_run_id, :step, :digest, CAST(:request AS jsonb), :card, :deadline)
+ON CONFLICT (id) DO NOTHING RETURNING 1
+""")
+STORED = text("SELECT state, decision FROM tocsin.approval WHERE id = :id FOR UPDATE")
+DECIDE = text("""
+UPDATE tocsin.approval SET state = :state, decision = CAST(:decision AS jsonb), decided_at = clock_timestamp()
+WHERE id = :id AND state = 'waiting' RETURNING 1
+""")
+ANSWER = text("""
+INSERT INTO tocsin.approval_answer (approval, workflow_id, run_id, event_id, signal, answered_at, by, trust, verdict, reason)
+VALUES (:approval, :workflow_id, :run_id, :event_id, :signal, :answered_at, :by, :trust, :verdict, :reason)
+ON CONFLICT DO NOTHING RETURNING 1
+""")
+LISTED = text("""
+SELECT id, run, playbook, workflow_id, step, digest, card, state, asked_at, deadline, decision FROM tocsin.approval
+WHERE (:name = '' AND state = 'waiting') OR (:name <> '' AND (run = :name OR workflow_id = :name OR id = :name))
+ORDER BY asked_at
+""")
+ANSWERS = text("""
+SELECT signal, answered_at, by, trust, verdict, reason FROM tocsin.approval_answer
+WHERE workflow_id = :workflow_id AND event_id > :after ORDER BY event_id
+""")
+LAST_ANSWER = text("SELECT COALESCE(max(event_id), 0) FROM tocsin.approval_answer WHERE workflow_id = :workflow_id")
+
+
+class ApprovalRow(BaseModel):
+    """An approval as people find it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    run: str
+    playbook: str
+    workflow_id: str
+    step: str
+    digest: str
+    card: str
+    state: str
+    asked_at: datetime
+    deadline: datetime | None
+    decision: dict[str, Any] | None
+
+
+def approval_id(context: RunContext, path: tuple[str, ...], digest: str) -> str:
+    """The id of a question: the chain of runs, the run, the step, and what exactly was shown."""
+    text_ = "\x1f".join((context.first_run_id, context.run, *path, digest))
+    return hashlib.sha256(text_.encode()).hexdigest()[:32]
+
+
+class Questions:
+    """The approvals of runs. Every call may be repeated: it finds what it did before."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def ask(
+        self, ask: Ask, approval: str, digest: str, requests: Sequence[CanonicalRequest], card: str
+    ) -> Decision | None:
+        """Record the question; the decision, where there is one already or the playbook's `auto` makes it."""
+        context, request = ask.context, ask.request
+        shown = [one.model_dump(mode="json") for one in requests]
+        row = {
+            "id": approval, "run": context.run, "playbook": context.playbook, "workflow_id": context.workflow_id,
+            "first_run_id": context.first_run_id, "step": request.step, "digest": digest, "request": to_json(shown),
+            "card": card.replace("\0", "\u2400"), "deadline": request.deadline,
+        }  # fmt: skip
+        async with transaction(self._engine) as connection:
+            if (await connection.execute(ASK, row)).first() is None:
+                return await _stored(connection, approval)
+            traces = [
+                Event(
+                    type=one.type,
+                    run=context.run,
+                    body={"step": one.step, "decided_at": one.at.isoformat(), **one.body},
+                )
+                for one in ask.traces
+            ]
+            body = {
+                "approval": approval, "step": request.step, "ask": request.ask, "digest": digest, "requests": shown,
+                "deadline": str(request.deadline), "group": request.group, "otherwise": request.otherwise,
+            }  # fmt: skip
+            await record(connection, [*traces, Event(type="approval.asked", run=context.run, body=body)])
+            if request.auto_reason is None:
+                return None
+            decision = Decision(status=StepStatus.SUCCEEDED, approval=approval, auto=True)
+            await _decide(connection, context, request.step, decision, {"auto": request.auto_reason})
+            return decision
+
+    async def answered(self, context: RunContext, run_id: str, approval: str, judged: Sequence[Judged]) -> None:
+        """Record answers with what became of each."""
+        async with transaction(self._engine) as connection:
+            for one in judged:
+                signal = one.signal
+                row = {
+                    "approval": approval, "workflow_id": context.workflow_id, "run_id": run_id,
+                    "event_id": signal.event_id, "signal": signal.signal, "answered_at": signal.at,
+                    "by": one.by, "trust": one.trust, "verdict": one.verdict, "reason": one.reason,
+                }  # fmt: skip
+                if (await connection.execute(ANSWER, row)).first() is None:
+                    continue
+                body = {
+                    **row,
+                    "answered_at": signal.at.isoformat(),
+                    "identity": signal.identity,
+                    "note": one.note[:2000],
+                }
+                await record(connection, [Event(type="approval.answered", run=context.run, body=body)])
+
+    async def decide(self, context: RunContext, step: str, decision: Decision) -> Decision:
+        """Record the decision; where there is one already, that one stands."""
+        assert decision.approval is not None  # noqa: S101 - a decision is about an approval
+        async with transaction(self._engine) as connection:
+            stored = await _stored(connection, decision.approval)
+            if stored is not None:
+                return stored
+            await _decide(connection, context, step, decision, {})
+        return decision
+
+    async def listed(self, name: str = "") -> list[ApprovalRow]:
+        """What waits, or all that were asked in one run."""
+        async with single_statement(self._engine) as connection:
+            rows = (await connection.execute(LISTED, {"name": name})).mappings().all()
+        return [ApprovalRow(**row) for row in rows]
+
+    async def last_answer(self, workflow_id: str) -> int:
+        """The place in history of the last answer that was recorded."""
+        async with single_statement(self._engine) as connection:
+            return int((await connection.execute(LAST_ANSWER, {"workflow_id": workflow_id})).scalar_one())
+
+    async def answers_after(self, workflow_id: str, after: int) -> list[dict[str, Any]]:
+        """The answers recorded since then, with what became of each."""
+        async with single_statement(self._engine) as connection:
+            values = {"workflow_id": workflow_id, "after": after}
+            return [dict(row) for row in (await connection.execute(ANSWERS, values)).mappings().all()]
+
+
+async def _stored(connection: AsyncConnection, approval: str) -> Decision | None:
+    row = (await connection.execute(STORED, {"id": approval})).one()
+    if row.state == "void":
+        return Decision(status=StepStatus.EXPIRED, approval=approval)
+    return Decision.model_validate(row.decision) if row.decision else None
+
+
+async def _decide(
+    connection: AsyncConnection, context: RunContext, step: str, decision: Decision, more: dict[str, Any]
+) -> None:
+    plain = decision.model_dump(mode="json")
+    values = {"state": state_of(decision), "decision": to_json(plain), "id": decision.approval}
+    await connection.execute(DECIDE, values)
+    body = {"step": step, **plain, **more}
+    await record(connection, [Event(type="approval.decided", run=context.run, body=body)])

@@ -1,0 +1,138 @@
+"""Start runs, or bring alerts to the open one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import orjson
+from temporalio.client import Client
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from orchestrator.alerts.requests import Started, StartRequest
+from orchestrator.errors import DeadLetter, Unavailable
+from orchestrator.workflow.card import one_line
+from orchestrator.workflow.messages import JoinedAlert, RunStart
+from orchestrator.workflow.search_attributes import AWAITING, MODE, PLAYBOOK, SEVERITY, STATE
+
+LARGEST_SIGNAL = 1_000_000
+"""bytes of alerts in one Signal; Temporal refuses payloads above 2 MB"""
+ROUNDS = 20
+
+
+class TemporalStarter:
+    """Starts runs on the real Temporal; `eager` where the worker shares this process and client."""
+
+    def __init__(self, client: Client, task_queue: str, *, eager: bool = True) -> None:
+        self._client = client
+        self._task_queue = task_queue
+        self._eager = eager
+
+    async def start(self, requests: Sequence[StartRequest]) -> list[Started]:
+        """See `orchestrator.alerts.requests.Starter`."""
+        first, *rest = requests
+        if first.group_key is None:
+            return [await self._own(request) for request in requests]
+        for _ in range(ROUNDS):  # a run may end between being found and being told
+            if await self._start(first, WorkflowIDReusePolicy.ALLOW_DUPLICATE):
+                joined = await self._join(first.workflow_id, rest)
+                if joined or not rest:
+                    return [Started.STARTED, *(Started.JOINED for _ in rest)]
+                return [Started.STARTED, *await self.start(rest)]
+            if await self._join(first.workflow_id, requests):
+                return [Started.JOINED for _ in requests]
+        raise Unavailable(f"the run {first.workflow_id} neither starts nor takes alerts; trying again")
+
+    async def _own(self, request: StartRequest) -> Started:
+        """A run of its own for the alert; one that ran before is never run again."""
+        started = await self._start(request, WorkflowIDReusePolicy.REJECT_DUPLICATE)
+        return Started.STARTED if started else Started.ALREADY
+
+    async def _start(self, request: StartRequest, reuse: WorkflowIDReusePolicy) -> bool:
+        try:
+            await self._client.start_workflow(
+                request.playbook,
+                argument(request),
+                id=request.workflow_id,
+                task_queue=self._task_queue,
+                id_reuse_policy=reuse,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                search_attributes=attributes(request),
+                static_summary=summary(request),
+                request_eager_start=self._eager,
+            )
+        except WorkflowAlreadyStartedError:
+            return False
+        except RPCError as error:
+            raise _sorted(error) from error
+        return True
+
+    async def _join(self, workflow_id: str, requests: Sequence[StartRequest]) -> bool:
+        """Bring alerts to the open run; False where none is open."""
+        handle = self._client.get_workflow_handle(workflow_id)
+        for alerts in _portions(requests):
+            try:
+                await handle.signal("join", alerts)
+            except RPCError as error:
+                if error.status is RPCStatusCode.NOT_FOUND:
+                    return False
+                raise _sorted(error) from error
+        return True
+
+
+def _portions(requests: Sequence[StartRequest]) -> Iterator[list[JoinedAlert]]:
+    portion: list[JoinedAlert] = []
+    size = 0
+    for request in requests:
+        alert = JoinedAlert(
+            alert=request.alert, alert_key=request.alert_key, severity=request.severity, run=request.run,
+            reason=request.reason,
+        )  # fmt: skip
+        added = len(orjson.dumps(request.alert))
+        if portion and size + added > LARGEST_SIGNAL:
+            yield portion
+            portion, size = [], 0
+        portion.append(alert)
+        size += added
+    if portion:
+        yield portion
+
+
+def argument(request: StartRequest) -> RunStart:
+    """What the run is started with."""
+    return RunStart.model_validate(request.model_dump(exclude={"workflow_id", "title"}))
+
+
+def attributes(request: StartRequest) -> TypedSearchAttributes:
+    """What the run is found by."""
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(PLAYBOOK, request.playbook),
+            SearchAttributePair(SEVERITY, request.severity),
+            SearchAttributePair(STATE, "running"),
+            SearchAttributePair(AWAITING, []),
+            SearchAttributePair(MODE, request.mode),
+        ]
+    )
+
+
+def summary(request: StartRequest) -> str:
+    """What the run is about, in one line of at most 200 bytes."""
+    line = f"{request.severity}: {one_line(request.title)}"
+    return line.encode()[:200].decode(errors="ignore")
+
+
+def _sorted(error: RPCError) -> DeadLetter | Unavailable:
+    """What a refusal of Temporal means: too large for ever, or not now."""
+    text = str(error).lower()
+    if error.status in (RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.RESOURCE_EXHAUSTED) and (
+        "size" in text or "larger" in text or "exceed" in text
+    ):
+        return DeadLetter("too_large_for_temporal", "Temporal refuses a start of this size")
+    return Unavailable(f"Temporal cannot take it now ({error.status.name}): {error.message}")
