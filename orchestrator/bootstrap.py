@@ -1,0 +1,146 @@
+"""Build every client once and hand it to those that need it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from orchestrator.actions.catalog import Catalog, scan
+from orchestrator.actions.gateway import Gateway
+from orchestrator.actions.ledger import PostgresLedger
+from orchestrator.actions.rails import ApprovalBinding, Irreversible
+from orchestrator.actions.sending import Sender
+from orchestrator.actions.site import Site, build_site
+from orchestrator.alerts.dead_letters import DeadLetterTopic
+from orchestrator.alerts.decode import Decoder
+from orchestrator.alerts.intake import Intake
+from orchestrator.alerts.record import PostgresRecorder
+from orchestrator.audit.database import make_engine, transaction
+from orchestrator.audit.events import Event, record, to_json
+from orchestrator.audit.keeper import Keeper
+from orchestrator.audit.relay import KafkaPublisher, Relay
+from orchestrator.audit.sequencer import Sequencer
+from orchestrator.errors import FilesRefused
+from orchestrator.language.loader import Loaded, load_playbooks
+from orchestrator.language.program import Playbook
+from orchestrator.local.endpoints import Endpoints
+from orchestrator.matching.choose import PlaybooksInForce
+from orchestrator.settings import Settings
+from orchestrator.workflow.activities import Activities
+from orchestrator.workflow.approval import names
+from orchestrator.workflow.claims import Claims
+from orchestrator.workflow.client import connect
+from orchestrator.workflow.questions import Questions
+from orchestrator.workflow.start import TemporalStarter
+from orchestrator.workflow.worker import make_worker
+
+REGISTER = text("""
+INSERT INTO tocsin.playbook_version (digest, name, document, source)
+VALUES (:digest, :name, CAST(:document AS jsonb), :source) ON CONFLICT (digest) DO NOTHING RETURNING 1
+""")
+
+
+@dataclass
+class Tocsin:
+    """The process's clients, and what is made of them."""
+
+    settings: Settings
+    endpoints: Endpoints
+    catalog: Catalog
+    engine: AsyncEngine
+    temporal: Client
+    site: Site
+
+    def worker(self) -> Worker:
+        """What executes runs."""
+        ledger = PostgresLedger(self.engine)
+        gateway = Gateway(
+            capabilities=self.catalog.capabilities,
+            site=self.site,
+            ledger=ledger,
+            sender=Sender(ledger),
+            rails=[ApprovalBinding(ledger), Irreversible()],
+            mode=self.settings.mode,
+        )
+        people = names((person.name, person.groups) for person in self.settings.approvals.people)
+        activities = Activities(
+            client=self.temporal,
+            gateway=gateway,
+            claims=Claims(self.engine),
+            questions=Questions(self.engine),
+            people=people,
+        )
+        return make_worker(self.temporal, self.settings.temporal.task_queue, activities, self.settings.worker)
+
+    def intake(self, playbooks: PlaybooksInForce, *, eager: bool) -> Intake:
+        """What reads alerts; `eager` where a worker runs in the same process."""
+        kafka = self.settings.kafka
+        options = kafka.client_options(self.endpoints.kafka)
+        return Intake(
+            options=options,
+            topics=[kafka.topics.alerts, *self.settings.intake.extra_topics],
+            settings=self.settings.intake,
+            decoder=Decoder(self.settings.intake),
+            matcher=playbooks,
+            recorder=PostgresRecorder(self.engine),
+            dead_letters=DeadLetterTopic(options, kafka.topics.dead_letters),
+            starter=self.starter(eager=eager),
+        )
+
+    def starter(self, *, eager: bool = False) -> TemporalStarter:
+        """What starts runs."""
+        return TemporalStarter(self.temporal, self.settings.temporal.task_queue, eager=eager)
+
+    def keeper(self) -> Keeper:
+        """What keeps the standing duties."""
+        options = self.settings.kafka.client_options(self.endpoints.kafka)
+        publisher = KafkaPublisher(options, self.settings.kafka.topics.audit)
+        keeper = self.settings.keeper
+        duties = [Sequencer(self.engine), Relay(self.engine, publisher, batch=keeper.batch)]
+        return Keeper(self.engine, duties, poll_seconds=keeper.poll_seconds)
+
+    async def playbooks(self) -> PlaybooksInForce:
+        """The playbooks of the site, checked and registered; raises `FilesRefused` where one has an error."""
+        loaded = load(self.settings, self.catalog)
+        if loaded.errors:
+            raise FilesRefused(list(loaded.errors))
+        await register(self.engine, list(loaded.playbooks.values()))
+        return PlaybooksInForce(list(loaded.playbooks.values()))
+
+
+def load(settings: Settings, catalog: Catalog) -> Loaded:
+    """The playbooks of the settings' folder."""
+    return load_playbooks(settings.playbooks, catalog.capabilities)
+
+
+async def register(engine: AsyncEngine, playbooks: list[Playbook]) -> None:
+    """Make these versions known: a run of a version that nobody registered is refused."""
+    async with transaction(engine) as connection:
+        for playbook in playbooks:
+            row = {
+                "digest": playbook.digest, "name": playbook.name, "document": to_json(playbook.document),
+                "source": f"{playbook.name}.yaml",
+            }  # fmt: skip
+            if (await connection.execute(REGISTER, row)).first() is not None:
+                body = {"playbook": playbook.name, "digest": playbook.digest, "title": playbook.title}
+                await record(connection, [Event(type="playbook.registered", subject=playbook.name, body=body)])
+
+
+@asynccontextmanager
+async def connected(settings: Settings, endpoints: Endpoints) -> AsyncIterator[Tocsin]:
+    """All clients, connected; closed at the end."""
+    catalog = scan()
+    site = build_site(catalog, settings.integrations, settings.routes)
+    engine = make_engine(endpoints.database, pool=settings.database.pool)
+    try:
+        temporal = await connect(settings.temporal, endpoints.temporal)
+        yield Tocsin(settings, endpoints, catalog, engine, temporal, site)
+    finally:
+        await site.close()
+        await engine.dispose()
