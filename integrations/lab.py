@@ -52,9 +52,7 @@ async def block(call: LabCall, want: firewall.BlockIp) -> firewall.IpState:
 async def unblock(call: LabCall, want: firewall.Ip) -> firewall.IpState:
     """Remove every block of the address."""
     for entry in (await call.http.request("GET", "/firewall/blocks", query={"ip": want.ip})).json():
-        await call.http.request(
-            "DELETE", "/firewall/blocks/{id}", id=entry["id"], headers=marked(call), accept=(404,)
-        )
+        await call.http.request("DELETE", "/firewall/blocks/{id}", id=entry["id"], headers=marked(call), accept=(404,))
     return firewall.IpState(ip=want.ip, blocked=False)
 
 

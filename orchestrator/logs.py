@@ -31,6 +31,8 @@ def set_up_logs(settings: LogSettings) -> None:
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    # an activity that waits for a server is tried again, and says so in a line of ours instead of a traceback each time
+    logging.getLogger("temporalio.activity").setLevel(logging.ERROR)
 
 
 def _one_line(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

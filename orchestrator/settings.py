@@ -62,6 +62,7 @@ class KafkaSettings(Section):
             "ssl.ca.location": str(self.ca_file) if self.ca_file else None,
             "ssl.certificate.location": str(self.certificate_file) if self.certificate_file else None,
             "ssl.key.location": str(self.key_file) if self.key_file else None,
+            "log_level": "2",  # what goes wrong comes back as errors; the client's own lines on stderr say it again
         }
         return {name: value for name, value in options.items() if value is not None}
 

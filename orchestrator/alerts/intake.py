@@ -306,6 +306,8 @@ class Intake:
 
     def _commit_now(self, offsets: dict[tuple[str, int], int]) -> None:
         """Commit; a partition that is no longer ours is refused by the broker, and its new owner reads it again."""
+        if not offsets:
+            return
         places = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
         try:
             self._consumer.commit(offsets=places, asynchronous=False)

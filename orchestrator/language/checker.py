@@ -276,7 +276,7 @@ class Checker:
         self._fits((*path, "with"), step.with_, fields)
         for name, info in fields.items():
             if info.is_required() and name not in step.with_:
-                self._say(path, "missing_parameter", f"`{step.action}` needs `{name}`", f"add it below `with:`")
+                self._say(path, "missing_parameter", f"`{step.action}` needs `{name}`", "add it below `with:`")
 
     def _fits(self, path: Path, given: Mapping[str, Any], fields: Mapping[str, FieldInfo]) -> None:
         """Names are known, and literals are of the right type."""

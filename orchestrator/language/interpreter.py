@@ -36,7 +36,7 @@ READS = Retry(attempts=3)
 WRITES = Retry(attempts=1)
 
 
-class StepFailed(Exception):  # noqa: N818 - the control flow of a playbook, not an error of the program
+class StepFailed(Exception):
     """A step failed and its `on_error` says that this is the end of what it stands in."""
 
     def __init__(self, step: str, error: StepError) -> None:

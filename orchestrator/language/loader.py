@@ -130,9 +130,7 @@ def _path(loc: tuple[int | str, ...], data: Any) -> tuple[tuple[str | int, ...],
     model: type[BaseModel] = PlaybookDocument
     here = data
     for position, part in enumerate(loc):
-        if isinstance(here, dict) and part in here:
-            here = here[part]
-        elif isinstance(here, list) and isinstance(part, int) and part < len(here):
+        if (isinstance(here, dict) and part in here) or (isinstance(here, list) and isinstance(part, int) and part < len(here)):
             here = here[part]
         elif position != len(loc) - 1 or isinstance(part, int) or ":" in part or "[" in part:
             model = _models(model).get(str(part), model)

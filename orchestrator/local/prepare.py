@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-import orchestrator
 from alembic import command
 from alembic.config import Config
 from confluent_kafka import KafkaError, KafkaException
@@ -16,6 +15,7 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSe
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+import orchestrator
 from orchestrator.audit.database import make_engine, transaction
 from orchestrator.errors import StackError, Unavailable
 from orchestrator.local.endpoints import Endpoints

@@ -89,15 +89,20 @@ async def down(settings: Settings) -> list[str]:
 async def running_stack(
     settings: Settings, *, folder: Path | None = None, on_progress: Progress = lambda part, what: None
 ) -> AsyncIterator[Endpoints]:
-    """The stack for as long as the block runs, on free ports, its data in `folder` or gone at the end."""
+    """The stack for as long as the block runs, on free ports, its data in `folder` or gone at the end.
+
+    With a folder, other commands find the stack there (`TOCSIN_HOME`).
+    """
     scratch = Path(tempfile.mkdtemp(prefix="tocsin-")) if folder is None else folder
     here = settings.model_copy(update={"home": scratch})
     starter = _Starter(here, StackState(), on_progress, guarded=True)
     try:
         await starter.start(missing_parts(settings))
+        write_state(scratch, starter.state)
         yield Endpoints(**{**starter.state.addresses, **own_addresses(settings)})
     finally:
         await starter.undo()
+        write_state(scratch, StackState())
         if folder is None:
             shutil.rmtree(scratch, ignore_errors=True)
 
@@ -132,7 +137,7 @@ class _Starter:
             guard.wait()
 
     async def _one(self, part: Part) -> None:
-        folder = self._settings.home / part.name
+        folder = (self._settings.home / part.name).resolve()
         folder.mkdir(parents=True, exist_ok=True)
         began = time.monotonic()
         for attempt in range(1, ATTEMPTS + 1):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import structlog
@@ -11,11 +12,10 @@ from temporalio import activity
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 
-from orchestrator.actions.canonical import digest_of
 from orchestrator.actions.gateway import Gateway
 from orchestrator.errors import ActionFailed, TocsinError
 from orchestrator.language.host import ActionOutcome, StepError
-from orchestrator.workflow.approval import People, decision_of, expired, judge
+from orchestrator.workflow.approval import People, decision_of, expired, judge, leftover
 from orchestrator.workflow.card import card_of
 from orchestrator.workflow.claims import Claims
 from orchestrator.workflow.history import read_answers
@@ -30,7 +30,7 @@ from orchestrator.workflow.messages import (
     ReadAnswers,
     TakeIn,
 )
-from orchestrator.workflow.questions import Questions, approval_id
+from orchestrator.workflow.questions import Questions, approval_id, digest_shown
 
 log = structlog.get_logger()
 F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
@@ -97,21 +97,27 @@ class Activities:
         except ActionFailed as failure:
             error = StepError(kind=failure.kind, message=failure.message)
             return Asked(approval="", digest="", card="", error=error)
-        digest = digest_of(requests)
+        digest = digest_shown(ask.context, ask.request.path, requests, _after_reset(ask.original_run_id))
         card = card_of(ask.context, ask.request, requests, digest)
-        approval = approval_id(ask.context, ask.request.path, digest)
-        decision = await self._questions.ask(ask, approval, digest, requests, card)
-        return Asked(approval=approval, digest=digest, card=card, decision=decision)
+        found = await self._questions.ask(ask, digest, requests, card)
+        return Asked(
+            approval=approval_id(digest),
+            digest=digest,
+            card=found.card,
+            deadline=found.deadline,
+            decision=found.decision,
+        )
 
     @activity.defn
     @_edge
     async def read_answers(self, read: ReadAnswers) -> AnswersRead:
         """Judge the answers that arrived since the last time, by the server's record of them."""
-        info = activity.info()
-        assert info.workflow_run_id is not None  # noqa: S101 - this activity is a run's
-        signals, last = await read_answers(self._client, read.context.workflow_id, info.workflow_run_id, read.after)
-        judged, deciding = judge(signals, read.request, read.digest, self._people)
-        await self._questions.answered(read.context, info.workflow_run_id, read.approval, judged)
+        if not await self._still_shown(read):
+            return AnswersRead(last=0, ask_again=True)
+        signals, last = await read_answers(self._client, read.context.workflow_id, _run_id(), read.after)
+        others = await self._questions.of_run(read.context)
+        judged, deciding = judge(signals, read.request, read.digest, self._people, others)
+        await self._questions.answered(read.context, _run_id(), read.approval, judged)
         decision = decision_of(deciding, read.approval) if deciding else None
         if decision is None and read.expired:
             decision = expired(read.request, read.approval)
@@ -119,8 +125,34 @@ class Activities:
             decision = await self._questions.decide(read.context, read.request.step, decision)
         return AnswersRead(last=last, decision=decision)
 
+    async def _still_shown(self, read: ReadAnswers) -> bool:
+        """Whether what was shown is what this execution asks: a reset may have brought the question from another one."""
+        after_reset = _after_reset(read.original_run_id)
+        if not after_reset:
+            return True
+        requests = await self._gateway.preview(read.context, read.request.calls)
+        return digest_shown(read.context, read.request.path, requests, after_reset) == read.digest
+
     @activity.defn
     @_edge
     async def finish(self, finish: Finish) -> None:
-        """Record the end of the run."""
+        """Record the end of the run, and refuse the answers that nobody looked at."""
+        if finish.answers:
+            signals, _ = await read_answers(self._client, finish.context.workflow_id, _run_id(), 0)
+            ended = [
+                replace(one, state="void") if one.open else one for one in await self._questions.of_run(finish.context)
+            ]
+            await self._questions.answered(finish.context, _run_id(), None, leftover(signals, ended))
         await self._claims.finish(finish)
+
+
+def _run_id() -> str:
+    """The execution that this activity works for."""
+    run_id = activity.info().workflow_run_id
+    assert run_id is not None  # noqa: S101 - all of these are a run's
+    return run_id
+
+
+def _after_reset(original_run_id: str) -> str:
+    """What tells a reset execution from the one before it; nothing where there was no reset."""
+    return "" if original_run_id in ("", _run_id()) else _run_id()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from orchestrator.language.host import ApprovalRequest, Decision, StepStatus
 from orchestrator.workflow.messages import Answer, SignalSeen
+from orchestrator.workflow.visible import visible
 
 Trust = Literal["principal", "unverified"]
 
@@ -39,51 +40,107 @@ class Judged:
     signal: SignalSeen
     by: str
     trust: Trust
-    verdict: Literal["counted", "refused", "other"]
+    verdict: Literal["counted", "refused"]
     reason: str
     note: str = ""
 
 
+@dataclass(frozen=True)
+class Question:
+    """A question of this run as it stands in the records: what was shown, and how it ended if it did."""
+
+    approval: str
+    step: str
+    digest: str
+    deadline: datetime | None
+    state: str
+    by: str | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether it can still be answered."""
+        return self.state == "waiting"
+
+
 def judge(
-    signals: Sequence[SignalSeen], request: ApprovalRequest, digest: str, people: People
+    signals: Sequence[SignalSeen], request: ApprovalRequest, digest: str, people: People, others: Iterable[Question]
 ) -> tuple[list[Judged], Judged | None]:
-    """Every answer with what becomes of it, and the one that decides.
+    """Every answer that is this question's or nobody's, with what becomes of it, and the one that decides.
 
     The first that counts decides, and a denial among those read together beats approvals. An answer at the deadline is
-    late: expiry wins ties.
+    late: expiry wins ties. What is about another open question is left to that one.
     """
-    judged = [_judge(signal, request, digest, people) for signal in signals]
+    questions = {other.step: other for other in others if other.digest != digest}
+    judged: list[Judged] = []
+    for signal in signals:
+        answer = _answer(signal)
+        if answer is None or answer.step != request.step:
+            judged += leftover([signal], questions.values())
+        else:
+            judged.append(_judge(signal, answer, request, digest, people))
     counted = [one for one in judged if one.verdict == "counted"]
     denials = [one for one in counted if one.signal.signal == "deny"]
-    return judged, next(iter(denials or counted), None)
+    deciding = next(iter(denials or counted), None)
+    return [_spent(one, deciding) for one in judged], deciding
 
 
-def _judge(signal: SignalSeen, request: ApprovalRequest, digest: str, people: People) -> Judged:
+def leftover(signals: Sequence[SignalSeen], questions: Iterable[Question]) -> list[Judged]:
+    """Answers that no open question takes, each refused with its reason; those of open questions are left out."""
+    known = {question.step: question for question in questions}
+    judged = []
+    for signal in signals:
+        answer = _answer(signal)
+        question = known.get(answer.step) if answer else None
+        if question is None or not question.open:
+            name, trust = who(signal)
+            judged.append(Judged(signal, name, trust, "refused", _why(signal, answer, question)))
+    return judged
+
+
+def _why(signal: SignalSeen, answer: Answer | None, question: Question | None) -> str:
+    """Why an answer comes to nothing whoever gave it."""
+    if answer is None:
+        return 'malformed: the answer is JSON such as {"step": "...", "digest": "sha256:..."}'
+    if question is None:
+        return f"no step {answer.step[:80]!r} has asked anything"
+    if answer.digest != question.digest:
+        return "the digest is not that of the request as it was shown"
+    if question.by is None and question.deadline is not None and signal.at >= question.deadline:
+        return f"late: the question ended at {_second(question.deadline)}"
+    return f"too late: the question is {question.state} already" + (f", by {question.by}" if question.by else "")
+
+
+def _judge(signal: SignalSeen, answer: Answer, request: ApprovalRequest, digest: str, people: People) -> Judged:
     name, trust = who(signal)
 
-    def refused(reason: str, verdict: Literal["refused", "other"] = "refused") -> Judged:
-        return Judged(signal, name, trust, verdict, reason)
+    def refused(reason: str) -> Judged:
+        return Judged(signal, name, trust, "refused", reason)
 
-    answer = _answer(signal)
-    if answer is None:
-        return refused('malformed: the answer is JSON such as {"step": "...", "digest": "sha256:..."}')
-    if answer.step != request.step:
-        return refused(f"about another step: {answer.step[:80]!r}", "other")
     if answer.digest != digest:
-        return refused("the digest is not that of the request as shown now")
+        return refused("the digest is not that of the request as it was shown")
     if request.deadline is not None and signal.at >= request.deadline:
-        return refused(f"late: the request ended at {_second(request.deadline)}")
+        return refused(f"late: the question ended at {_second(request.deadline)}")
+    if not name:
+        return refused('nobody: the server names no sender; add "by": "your name" to the answer')
     barred = people.refuse(name, request.group)
     if barred:
         return refused(barred)
     return Judged(signal, name, trust, "counted", signal.signal, answer.note)
 
 
+def _spent(judged: Judged, deciding: Judged | None) -> Judged:
+    """One answer decides; the others that would have counted were too late for that, or lost to a denial."""
+    if judged.verdict != "counted" or judged is deciding or deciding is None:
+        return judged
+    return replace(judged, verdict="refused", reason=f"too late: {deciding.by} has decided ({deciding.signal.signal})")
+
+
 def who(signal: SignalSeen) -> tuple[str, Trust]:
     """The server's own principal where it states one; else the name that the sender gave, unverified."""
     if signal.principal:
-        return signal.principal, "principal"
-    return signal.identity, "unverified"
+        return visible(signal.principal), "principal"
+    answer = _answer(signal)
+    return visible((answer.by if answer else None) or signal.identity), "unverified"
 
 
 def _answer(signal: SignalSeen) -> Answer | None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.language.host import ActionCall, ApprovalRequest, Decision, RunContext, StepError, Trace
 
@@ -16,31 +16,49 @@ class Message(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+SeverityName = Literal["informational", "low", "medium", "high", "critical"]
+# Signals and starts may come from anybody who reaches Temporal: what Postgres would choke on must not get that far.
+Name = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f]+$")]
+
+
 class JoinedAlert(Message):
-    """An alert that joins an open run."""
+    """An alert that joins an open run. `alert` is empty where there were too many to carry: it counts all the same."""
 
     alert: dict[str, Any]
-    alert_key: str
-    severity: str
-    run: str
+    alert_key: Name
+    severity: SeverityName
+    run: Name
     reason: dict[str, Any] = {}
+
+
+class Carried(Message):
+    """What a run that goes on in a new execution has behind it: alerts that its steps have seen, and how many."""
+
+    joined: tuple[JoinedAlert, ...] = ()
+    count: int = 0
+    severity: SeverityName = "informational"
 
 
 class RunStart(Message):
-    """The one argument of a run: the playbook by content, the alert, and why. `inbox` is what waited for this run."""
+    """The one argument of a run: the playbook by content, the alert, and why.
 
-    run: str
-    playbook: str
-    digest: str
+    `inbox` is what waited for this run, in the keeping of the runs before it. `carried` is there where the same run goes
+    on because its history had become long.
+    """
+
+    run: Name
+    playbook: Name
+    digest: Name
     document: dict[str, Any]
     mode: Literal["live", "shadow"]
     alert: dict[str, Any]
-    alert_key: str
-    severity: str
-    group_key: str | None = None
-    join: float = 0.0
+    alert_key: Name
+    severity: SeverityName
+    group_key: Annotated[str, Field(max_length=1024)] | None = None
+    join: Annotated[float, Field(ge=0, le=10 * 365 * 86_400)] = 0.0
     reason: dict[str, Any] = {}
     inbox: tuple[JoinedAlert, ...] = ()
+    carried: Carried | None = None
 
 
 class Begin(Message):
@@ -62,12 +80,24 @@ class Begun(Message):
     why: str = ""
 
 
+class TakenAlert(Message):
+    """An alert to claim, without its content."""
+
+    alert_key: Name
+    severity: SeverityName
+    reason: dict[str, Any] = {}
+
+
 class TakeIn(Message):
-    """Alerts that joined. `how` is `counted` for those that came when no step was left to see them."""
+    """Alerts that joined. `how` is `counted` for those that came when no step was left to see them.
+
+    Those named in `passed_on` may be held by an earlier run of the same chain, which passed them on to this one.
+    """
 
     context: RunContext
-    alerts: tuple[JoinedAlert, ...]
+    alerts: tuple[TakenAlert, ...]
     how: Literal["joined", "counted"] = "joined"
+    passed_on: tuple[str, ...] = ()
 
 
 class Act(Message):
@@ -79,25 +109,30 @@ class Act(Message):
 
 
 class Ask(Message):
-    """A question to people."""
+    """A question to people. `original_run_id` differs from the execution's own id after a reset, and then asks anew."""
 
     context: RunContext
     request: ApprovalRequest
     traces: tuple[Trace, ...]
+    original_run_id: str = ""
 
 
 class Asked(Message):
-    """The question as it was recorded. `decision` is there already where nobody had to be asked, or somebody answered."""
+    """The question as it was recorded the first time, its deadline included.
+
+    `decision` is there already where nobody had to be asked, or somebody answered.
+    """
 
     approval: str
     digest: str
     card: str
+    deadline: datetime | None = None
     decision: Decision | None = None
     error: StepError | None = None
 
 
 class ReadAnswers(Message):
-    """Look for answers in the run's own history, after the last event looked at."""
+    """Look for answers in the run's own history, after the last event looked at. `request` has the recorded deadline."""
 
     context: RunContext
     request: ApprovalRequest
@@ -105,17 +140,22 @@ class ReadAnswers(Message):
     digest: str
     after: int
     expired: bool
+    original_run_id: str = ""
 
 
 class AnswersRead(Message):
-    """What was found: the last event looked at, and the decision if there is one."""
+    """What was found: the last event looked at, and the decision if there is one.
+
+    `ask_again` says that the question is from before a reset.
+    """
 
     last: int
     decision: Decision | None = None
+    ask_again: bool = False
 
 
 class Finish(Message):
-    """How a run ended."""
+    """How a run ended. `answers` says that its history holds answers, of which some may not have been looked at."""
 
     context: RunContext
     state: Literal["succeeded", "failed", "cancelled"]
@@ -123,16 +163,21 @@ class Finish(Message):
     error: StepError | None
     steps: dict[str, str]
     traces: tuple[Trace, ...]
+    answers: bool = False
 
 
 class Answer(Message):
-    """What the Signals `approve` and `deny` carry: the step, and the digest of what was shown."""
+    """What the Signals `approve` and `deny` carry: the step, and the digest of what was shown.
+
+    `by` is a name that counts only where the server does not know the sender, and is never more than a claim.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    step: str
-    digest: str
-    note: str = ""
+    step: Annotated[str, Field(max_length=200)]
+    digest: Annotated[str, Field(max_length=200)]
+    note: Annotated[str, Field(max_length=2_000)] = ""
+    by: Annotated[str, Field(max_length=200)] | None = None
 
 
 class SignalSeen(Message):

@@ -8,78 +8,141 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
+from pydantic import ValidationError
 from temporalio import workflow
 from temporalio.common import RawValue
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError
 
 from orchestrator.actions.catalog import scan
 from orchestrator.alerts.alert import Alert
-from orchestrator.language.host import RunContext, StepStatus
+from orchestrator.errors import FailureKind, TocsinError
+from orchestrator.language.host import RunContext, StepError, StepStatus
 from orchestrator.language.interpreter import RunResult, run_playbook
 from orchestrator.language.program import load_compiled
-from orchestrator.workflow.messages import Begin, Begun, Finish, JoinedAlert, RunStart, TakeIn
-from orchestrator.workflow.temporal_host import TemporalHost, local
-
+from orchestrator.workflow.inbox import Inbox, Joining
+from orchestrator.workflow.messages import Begin, Begun, Finish, JoinedAlert, RunStart
+from orchestrator.workflow.search_attributes import of_run
+from orchestrator.workflow.temporal_host import TemporalHost, why
 
 CAPABILITIES = scan().capabilities
 """The models that validate parameters and results: a part of the code, as the workflow is."""
+MOST_SIGNALS = 2_000
+"""Signals after which a run goes on in a new execution; Temporal takes 10,000 in the life of one"""
+
+
+class Ended(NamedTuple):
+    """How the playbook ended."""
+
+    state: Literal["succeeded", "failed", "cancelled"]
+    result: RunResult
 
 
 @workflow.defn(dynamic=True)
 class PlaybookRun:
     """One run of one playbook."""
 
-    @workflow.init
-    def __init__(self, args: Sequence[RawValue]) -> None:
-        self._start = workflow.payload_converter().from_payload(args[0].payload, RunStart)
-        self._host = TemporalHost(_context(self._start))
-        self._host.inbox += self._start.inbox
+    def __init__(self) -> None:
+        self._inbox = Inbox()
 
     @workflow.run
     async def run(self, args: Sequence[RawValue]) -> dict[str, Any]:
-        """Claim the alert, run the playbook, record the end; what came too late goes on as a run of its own."""
-        begun = await _begin(self._start, self._host)
-        if begun.verdict != "mine":
-            await self._pass_on(begun)
-            return {"state": begun.verdict, "by": begun.by, "why": begun.why}
-        result = await self._interpret()
-        await self._pass_on(begun)
-        return _ended(result)
+        """Claim the alert and run the playbook. An alert that is somebody else's ends here; the next in line is tried."""
+        start = _read(args)
+        while True:
+            host = TemporalHost(_context(start), Joining(start, self._inbox))
+            begun = await host.local("begin", _begin(start, host.context), Begun, summary="claim the alert")
+            if begun.verdict == "mine":
+                return await self._carry_out(start, host)
+            plan = host.joining.plan(join=0)
+            if plan.counted:
+                await host.count(plan.counted)
+            if plan.first is None:
+                return _not_ours(begun, host)
+            host.joining.drop([plan.first, *plan.inbox])
+            start = _next(start, plan.first, plan.inbox)
 
-    async def _interpret(self) -> RunResult:
-        start = self._start
-        playbook = load_compiled(start.playbook, start.document, start.digest)
-        alert = Alert.model_validate(start.alert)
+    async def _carry_out(self, start: RunStart, host: TemporalHost) -> dict[str, Any]:
+        """Run the playbook, record the end; what came too late is counted, or goes on as a run of its own."""
+        ended = await self._interpret(start, host)
+        await host.local("finish", _finish(host, ended), type(None), summary="record the end")
+        error = ended.result.error
+        host.ended(ended.state, f"{ended.result.failed_step}: {error.message}" if error else "")
+        # Nothing may be awaited between the last look and the end: a Signal that comes later makes the server give
+        # this task again, with the Signal in it.
+        while (plan := host.joining.plan(start.join)).counted:
+            await host.count(plan.counted)
+        if plan.first is not None:
+            _continue(_next(start, plan.first, plan.inbox))
+        return _returned(ended)
+
+    async def _interpret(self, start: RunStart, host: TemporalHost) -> Ended:
+        """The playbook's end. Whatever is not foreseen ends it too: with a record, and visibly."""
         try:
-            result = await run_playbook(playbook, alert, self._host, CAPABILITIES)
+            playbook = load_compiled(start.playbook, start.document, start.digest)
+            alert = Alert.model_validate(start.alert)
+        except (TocsinError, ValidationError) as error:
+            return Ended("failed", _broken(f"what the run was started with cannot be read: {error}"))
+        running = asyncio.ensure_future(run_playbook(playbook, alert, host, CAPABILITIES))
+        try:
+            await self._settled(running, start, host)
         except asyncio.CancelledError:
-            await _finish(self._host.context, "cancelled", RunResult(status=StepStatus.FAILED))
-            raise
-        state = "succeeded" if result.status is StepStatus.SUCCEEDED else "failed"
-        await _finish(self._host.context, state, result)
-        self._host.show(state if not result.error else f"failed at {result.failed_step}: {result.error.message}")
-        return result
+            host.cancelled = True  # what is in flight is settled, on_failure runs, nothing else is sent
+        try:
+            result = await running
+        except ActivityError as error:
+            result = _broken(why(error))
+        if host.cancelled:
+            return Ended("cancelled", result)
+        return Ended("succeeded" if result.status is StepStatus.SUCCEEDED else "failed", result)
 
-    async def _pass_on(self, begun: Begun) -> None:
-        """No alert that joined is lost: what no step has seen is counted, or is the next run's."""
-        while unseen := self._host.unseen():
-            if begun.verdict == "mine" and self._start.join > 0:
-                self._host.inbox = []
-                taken = TakeIn(context=self._host.context, alerts=tuple(unseen), how="counted")
-                await local("take_in", taken, list[str], summary=f"count {len(unseen)} alerts")
-                self._host.joined()
+    async def _settled(self, running: asyncio.Future[RunResult], start: RunStart, host: TemporalHost) -> None:
+        """Wait for the interpreter. While it only waits, a run whose history has become long goes on in a new one:
+
+        it interprets from the start again, and the ledger gives it the results that it had.
+        """
+        while True:
+            await workflow.wait_condition(lambda: running.done() or (self._long() and host.in_flight == 0))
+            if running.done():
+                return
+            await host.take_in()
+            if running.done() or host.in_flight or self._inbox.arrived:
                 continue
-            workflow.continue_as_new(_next(self._start, unseen))
+            running.cancel()
+            inbox, carried = host.joining.carry()
+            _continue(start.model_copy(update={"inbox": inbox, "carried": carried}))
+
+    def _long(self) -> bool:
+        return self._inbox.signals >= MOST_SIGNALS or workflow.info().is_continue_as_new_suggested()
+
+    @workflow.signal(description='Approve what the card shows. Input: {"step": "...", "digest": "sha256:..."}')
+    def approve(self, *answer: Any) -> None:
+        """Somebody approves. Only wakes the run, which reads its history."""
+        self._inbox.answer()
+
+    @workflow.signal(description='Deny what the card shows. Input: {"step": "...", "digest": "sha256:..."}')
+    def deny(self, *answer: Any) -> None:
+        """Somebody denies. Only wakes the run, which reads its history."""
+        self._inbox.answer()
 
     @workflow.signal(dynamic=True)
     def heard(self, name: str, args: Sequence[RawValue]) -> None:
-        """Alerts that join are kept; anything else only wakes the run, which reads its history for answers."""
-        if name == "join":
-            self._host.inbox += _joining(args)
-        else:
-            self._host.answers += 1
+        """Alerts that join are kept; anything else is left aside."""
+        self._inbox.join(_joining(args) if name == "join" else [])
+
+
+def _read(args: Sequence[RawValue]) -> RunStart:
+    """What the run was started with; somebody pressed Start by hand where that is nothing of ours."""
+    try:
+        start: RunStart = workflow.payload_converter().from_payload(args[0].payload, RunStart)
+    except Exception as error:  # noqa: BLE001 - whatever a stranger gave must end this run, not stop its worker
+        message = f"not a start of Tocsin's: {type(error).__name__}; use `tocsin run`"
+        raise ApplicationError(message, type="InvalidStart", non_retryable=True) from None
+    if start.playbook != workflow.info().workflow_type:
+        message = f"a run of {start.playbook} must have its name as workflow type; use `tocsin run`"
+        raise ApplicationError(message, type="InvalidStart", non_retryable=True)
+    return start
 
 
 def _context(start: RunStart) -> RunContext:
@@ -95,28 +158,28 @@ def _context(start: RunStart) -> RunContext:
     )
 
 
-async def _begin(start: RunStart, host: TemporalHost) -> Begun:
-    begin = Begin(
-        context=host.context,
+def _begin(start: RunStart, context: RunContext) -> Begin:
+    return Begin(
+        context=context,
         alert_key=start.alert_key,
         severity=start.severity,
         group_key=start.group_key,
         join=start.join,
         reason=start.reason,
     )
-    return await local("begin", begin, Begun, summary="claim the alert")
 
 
-async def _finish(context: RunContext, state: Any, result: RunResult) -> None:
-    finish = Finish(
-        context=context,
-        state=state,
+def _finish(host: TemporalHost, ended: Ended) -> Finish:
+    result = ended.result
+    return Finish(
+        context=host.context,
+        state=ended.state,
         failed_step=result.failed_step,
         error=result.error,
         steps={name: str(status) for name, status in result.steps.items()},
-        traces=result.traces,
+        traces=(*host.unsent, *result.traces),
+        answers=host.joining.inbox.answers > 0,
     )
-    await local("finish", finish, type(None), summary="record the end")
 
 
 def _joining(args: Sequence[RawValue]) -> list[JoinedAlert]:
@@ -129,24 +192,35 @@ def _joining(args: Sequence[RawValue]) -> list[JoinedAlert]:
     return alerts
 
 
-def _next(start: RunStart, unseen: list[JoinedAlert]) -> RunStart:
-    """The next run of the chain: the first alert that nobody saw, with the others waiting for it."""
-    first, *rest = unseen
-    return start.model_copy(
-        update={
-            "run": first.run,
-            "alert": first.alert,
-            "alert_key": first.alert_key,
-            "severity": first.severity,
-            "reason": first.reason,
-            "inbox": tuple(rest),
-        }
-    )
+def _next(start: RunStart, first: JoinedAlert, inbox: tuple[JoinedAlert, ...]) -> RunStart:
+    """The next run of the chain: an alert that nobody saw, with the others waiting for it."""
+    following = first.model_dump(include={"run", "alert", "alert_key", "severity", "reason"})
+    return start.model_copy(update={**following, "inbox": inbox, "carried": None})
 
 
-def _ended(result: RunResult) -> dict[str, Any]:
+def _continue(start: RunStart) -> None:
+    """End this execution and go on in a new one."""
+    severity = start.carried.severity if start.carried else start.severity
+    workflow.continue_as_new(start, search_attributes=of_run(start.playbook, severity, start.mode))
+
+
+def _broken(message: str) -> RunResult:
+    return RunResult(status=StepStatus.FAILED, error=StepError(kind=FailureKind.INVALID, message=message[:2_000]))
+
+
+def _not_ours(begun: Begun, host: TemporalHost) -> dict[str, Any]:
+    """The end of a run that has nothing to do; one that was refused fails, so that Temporal shows it."""
+    host.ended(begun.verdict, begun.why or f"see {begun.by}")
+    if begun.verdict == "refused":
+        raise ApplicationError(begun.why, type="Refused", non_retryable=True)
+    return {"state": begun.verdict, "by": begun.by}
+
+
+def _returned(ended: Ended) -> dict[str, Any]:
     """The run's result; a failure fails the workflow, so that Temporal shows it as one."""
-    if result.error is not None:
-        message = f"{result.failed_step}: {result.error.message}"
+    if ended.state == "cancelled":
+        raise asyncio.CancelledError("cancelled")
+    if ended.result.error is not None:
+        message = f"{ended.result.failed_step}: {ended.result.error.message}"
         raise ApplicationError(message, type="PlaybookFailed", non_retryable=True)
-    return {"state": "succeeded", "steps": {name: str(status) for name, status in result.steps.items()}}
+    return {"state": "succeeded", "steps": {name: str(status) for name, status in ended.result.steps.items()}}

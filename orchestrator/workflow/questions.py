@@ -11,19 +11,25 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from orchestrator.actions.canonical import CanonicalRequest
+from orchestrator.actions.canonical import CanonicalRequest, digest_of
+from orchestrator.actions.gateway import told
 from orchestrator.audit.database import single_statement, transaction
 from orchestrator.audit.events import Event, record, to_json
 from orchestrator.language.host import Decision, RunContext, StepStatus
-from orchestrator.workflow.approval import Judged, state_of
+from orchestrator.workflow.approval import Judged, Question, state_of
 from orchestrator.workflow.messages import Ask
+
 
 ASK = text("""
 INSERT INTO tocsin.approval (id, run, playbook, workflow_id, first_run_id, step, digest, request, card, deadline)
 VALUES (:id, :run, :playbook, :workflow_id, :first_run_id, :step, :digest, CAST(:request AS jsonb), :card, :deadline)
 ON CONFLICT (id) DO NOTHING RETURNING 1
 """)
-STORED = text("SELECT state, decision FROM tocsin.approval WHERE id = :id FOR UPDATE")
+STORED = text("SELECT state, decision, deadline, card FROM tocsin.approval WHERE id = :id FOR UPDATE")
+OF_RUN = text("""
+SELECT id AS approval, step, digest, deadline, state, decision->>'by' AS by FROM tocsin.approval
+WHERE run = :run AND first_run_id = :first_run_id ORDER BY asked_at
+""")
 DECIDE = text("""
 UPDATE tocsin.approval SET state = :state, decision = CAST(:decision AS jsonb), decided_at = clock_timestamp()
 WHERE id = :id AND state = 'waiting' RETURNING 1
@@ -39,8 +45,8 @@ WHERE (:name = '' AND state = 'waiting') OR (:name <> '' AND (run = :name OR wor
 ORDER BY asked_at
 """)
 ANSWERS = text("""
-SELECT signal, answered_at, by, trust, verdict, reason FROM tocsin.approval_answer
-WHERE workflow_id = :workflow_id AND event_id > :after ORDER BY event_id
+SELECT run_id, event_id, signal, answered_at, by, trust, verdict, reason FROM tocsin.approval_answer
+WHERE workflow_id = :workflow_id AND event_id > :after ORDER BY answered_at, event_id
 """)
 LAST_ANSWER = text("SELECT COALESCE(max(event_id), 0) FROM tocsin.approval_answer WHERE workflow_id = :workflow_id")
 
@@ -63,10 +69,30 @@ class ApprovalRow(BaseModel):
     decision: dict[str, Any] | None
 
 
-def approval_id(context: RunContext, path: tuple[str, ...], digest: str) -> str:
-    """The id of a question: the chain of runs, the run, the step, and what exactly was shown."""
-    text_ = "\x1f".join((context.first_run_id, context.run, *path, digest))
-    return hashlib.sha256(text_.encode()).hexdigest()[:32]
+class Recorded(BaseModel):
+    """A question as it was recorded first: asking again finds the same, whenever that is."""
+
+    model_config = ConfigDict(frozen=True)
+
+    deadline: datetime | None
+    card: str
+    decision: Decision | None = None
+
+
+def digest_shown(
+    context: RunContext, path: tuple[str, ...], requests: Sequence[CanonicalRequest], after_reset: str = ""
+) -> str:
+    """The digest that answers carry: over the requests, and over the chain of runs, the run and the step that ask.
+
+    So the same requests asked about again, by the next run of a chain or after a reset, want a new answer.
+    """
+    bound = (context.first_run_id, after_reset, context.run, *path, digest_of(requests))
+    return "sha256:" + hashlib.sha256("\x1f".join(bound).encode()).hexdigest()
+
+
+def approval_id(digest: str) -> str:
+    """The id of the question that shows this digest."""
+    return digest.removeprefix("sha256:")[:32]
 
 
 class Questions:
@@ -75,11 +101,9 @@ class Questions:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def ask(
-        self, ask: Ask, approval: str, digest: str, requests: Sequence[CanonicalRequest], card: str
-    ) -> Decision | None:
-        """Record the question; the decision, where there is one already or the playbook's `auto` makes it."""
-        context, request = ask.context, ask.request
+    async def ask(self, ask: Ask, digest: str, requests: Sequence[CanonicalRequest], card: str) -> Recorded:
+        """Record the question, with its decision where there is one already or nobody has to be asked."""
+        context, request, approval = ask.context, ask.request, approval_id(digest)
         shown = [one.model_dump(mode="json") for one in requests]
         row = {
             "id": approval, "run": context.run, "playbook": context.playbook, "workflow_id": context.workflow_id,
@@ -89,27 +113,25 @@ class Questions:
         async with transaction(self._engine) as connection:
             if (await connection.execute(ASK, row)).first() is None:
                 return await _stored(connection, approval)
-            traces = [
-                Event(
-                    type=one.type,
-                    run=context.run,
-                    body={"step": one.step, "decided_at": one.at.isoformat(), **one.body},
-                )
-                for one in ask.traces
-            ]
             body = {
                 "approval": approval, "step": request.step, "ask": request.ask, "digest": digest, "requests": shown,
                 "deadline": str(request.deadline), "group": request.group, "otherwise": request.otherwise,
             }  # fmt: skip
-            await record(connection, [*traces, Event(type="approval.asked", run=context.run, body=body)])
-            if request.auto_reason is None:
-                return None
-            decision = Decision(status=StepStatus.SUCCEEDED, approval=approval, auto=True)
-            await _decide(connection, context, request.step, decision, {"auto": request.auto_reason})
-            return decision
+            asked = Event(type="approval.asked", run=context.run, body=body)
+            await record(connection, [*(told(context, one) for one in ask.traces), asked])
+            decision, why = _without_people(ask, approval)
+            if decision is not None:
+                await _decide(connection, context, request.step, decision, why)
+        return Recorded(deadline=request.deadline, card=card, decision=decision)
 
-    async def answered(self, context: RunContext, run_id: str, approval: str, judged: Sequence[Judged]) -> None:
-        """Record answers with what became of each."""
+    async def of_run(self, context: RunContext) -> list[Question]:
+        """What the run has asked so far."""
+        async with single_statement(self._engine) as connection:
+            values = {"run": context.run, "first_run_id": context.first_run_id}
+            return [Question(**row) for row in (await connection.execute(OF_RUN, values)).mappings().all()]
+
+    async def answered(self, context: RunContext, run_id: str, approval: str | None, judged: Sequence[Judged]) -> None:
+        """Record answers with what became of each; `run_id` is the execution whose history they stand in."""
         async with transaction(self._engine) as connection:
             for one in judged:
                 signal = one.signal
@@ -120,12 +142,7 @@ class Questions:
                 }  # fmt: skip
                 if (await connection.execute(ANSWER, row)).first() is None:
                     continue
-                body = {
-                    **row,
-                    "answered_at": signal.at.isoformat(),
-                    "identity": signal.identity,
-                    "note": one.note[:2000],
-                }
+                body = {**row, "answered_at": signal.at.isoformat(), "identity": signal.identity, "note": one.note}
                 await record(connection, [Event(type="approval.answered", run=context.run, body=body)])
 
     async def decide(self, context: RunContext, step: str, decision: Decision) -> Decision:
@@ -133,13 +150,13 @@ class Questions:
         assert decision.approval is not None  # noqa: S101 - a decision is about an approval
         async with transaction(self._engine) as connection:
             stored = await _stored(connection, decision.approval)
-            if stored is not None:
-                return stored
+            if stored.decision is not None:
+                return stored.decision
             await _decide(connection, context, step, decision, {})
         return decision
 
     async def listed(self, name: str = "") -> list[ApprovalRow]:
-        """What waits, or all that were asked in one run."""
+        """What waits; or all that was asked in one run, by its name, its workflow id, or the id of the question."""
         async with single_statement(self._engine) as connection:
             rows = (await connection.execute(LISTED, {"name": name})).mappings().all()
         return [ApprovalRow(**row) for row in rows]
@@ -156,18 +173,29 @@ class Questions:
             return [dict(row) for row in (await connection.execute(ANSWERS, values)).mappings().all()]
 
 
-async def _stored(connection: AsyncConnection, approval: str) -> Decision | None:
+def _without_people(ask: Ask, approval: str) -> tuple[Decision | None, dict[str, Any]]:
+    """The decision where the playbook's `auto` approves, or nothing will be sent anyhow; with the values behind it."""
+    approved = Decision(status=StepStatus.SUCCEEDED, approval=approval, auto=True)
+    if ask.request.auto_reason is not None:
+        return approved, {"reason": ask.request.auto_reason}
+    if ask.context.mode == "shadow":
+        return approved.model_copy(update={"note": "shadow mode: shown, and not waited for"}), {"reason": "shadow"}
+    return None, {}
+
+
+async def _stored(connection: AsyncConnection, approval: str) -> Recorded:
     row = (await connection.execute(STORED, {"id": approval})).one()
+    decision = Decision.model_validate(row.decision) if row.decision else None
     if row.state == "void":
-        return Decision(status=StepStatus.EXPIRED, approval=approval)
-    return Decision.model_validate(row.decision) if row.decision else None
+        decision = Decision(status=StepStatus.EXPIRED, approval=approval, note="void: the run had ended")
+    return Recorded(deadline=row.deadline, card=row.card, decision=decision)
 
 
 async def _decide(
-    connection: AsyncConnection, context: RunContext, step: str, decision: Decision, more: dict[str, Any]
+    connection: AsyncConnection, context: RunContext, step: str, decision: Decision, why: dict[str, Any]
 ) -> None:
     plain = decision.model_dump(mode="json")
     values = {"state": state_of(decision), "decision": to_json(plain), "id": decision.approval}
     await connection.execute(DECIDE, values)
-    body = {"step": step, **plain, **more}
+    body = {"step": step, **plain, **why}
     await record(connection, [Event(type="approval.decided", run=context.run, body=body)])

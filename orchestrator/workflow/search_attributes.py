@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from temporalio.common import SearchAttributeKey
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
 PLAYBOOK = SearchAttributeKey.for_keyword("TocsinPlaybook")
 SEVERITY = SearchAttributeKey.for_keyword("TocsinSeverity")
@@ -21,3 +21,16 @@ TYPES: dict[str, str] = {
     )
 }
 """Name and type of each, as the namespace has to know them before the first run."""
+
+
+def of_run(playbook: str, severity: str, mode: str) -> TypedSearchAttributes:
+    """What a run is found by when it starts. `AWAITING` names the steps that wait for people."""
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(PLAYBOOK, playbook),
+            SearchAttributePair(SEVERITY, severity),
+            SearchAttributePair(STATE, "running"),
+            SearchAttributePair(AWAITING, []),
+            SearchAttributePair(MODE, mode),
+        ]
+    )

@@ -6,20 +6,15 @@ from collections.abc import Iterator, Sequence
 
 import orjson
 from temporalio.client import Client
-from temporalio.common import (
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
-)
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from orchestrator.alerts.requests import Started, StartRequest
 from orchestrator.errors import DeadLetter, Unavailable
-from orchestrator.workflow.card import one_line
+from orchestrator.workflow.visible import one_line
 from orchestrator.workflow.messages import JoinedAlert, RunStart
-from orchestrator.workflow.search_attributes import AWAITING, MODE, PLAYBOOK, SEVERITY, STATE
+from orchestrator.workflow.search_attributes import of_run
 
 LARGEST_SIGNAL = 1_000_000
 """bytes of alerts in one Signal; Temporal refuses payloads above 2 MB"""
@@ -63,7 +58,7 @@ class TemporalStarter:
                 task_queue=self._task_queue,
                 id_reuse_policy=reuse,
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-                search_attributes=attributes(request),
+                search_attributes=of_run(request.playbook, request.severity, request.mode),
                 static_summary=summary(request),
                 request_eager_start=self._eager,
             )
@@ -107,19 +102,6 @@ def _portions(requests: Sequence[StartRequest]) -> Iterator[list[JoinedAlert]]:
 def argument(request: StartRequest) -> RunStart:
     """What the run is started with."""
     return RunStart.model_validate(request.model_dump(exclude={"workflow_id", "title"}))
-
-
-def attributes(request: StartRequest) -> TypedSearchAttributes:
-    """What the run is found by."""
-    return TypedSearchAttributes(
-        [
-            SearchAttributePair(PLAYBOOK, request.playbook),
-            SearchAttributePair(SEVERITY, request.severity),
-            SearchAttributePair(STATE, "running"),
-            SearchAttributePair(AWAITING, []),
-            SearchAttributePair(MODE, request.mode),
-        ]
-    )
 
 
 def summary(request: StartRequest) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -22,6 +22,7 @@ from orchestrator.language.host import (
     StepStatus,
     Trace,
 )
+from orchestrator.workflow.inbox import Joining
 from orchestrator.workflow.messages import (
     Act,
     AnswersRead,
@@ -30,134 +31,194 @@ from orchestrator.workflow.messages import (
     JoinedAlert,
     ReadAnswers,
     TakeIn,
+    TakenAlert,
 )
-from orchestrator.workflow.search_attributes import AWAITING, STATE
+from orchestrator.workflow.search_attributes import AWAITING, SEVERITY, STATE
+from orchestrator.workflow.visible import code
 
 R = TypeVar("R")
-MOST_JOINED = 100
-"""joined alerts that expressions see; the count goes on"""
 
 # What comes back as an error of this policy is only a server that is away: everything else is data.
 UNTIL_AVAILABLE = RetryPolicy(
-    initial_interval=timedelta(milliseconds=200), backoff_coefficient=2.0, maximum_interval=timedelta(seconds=10)
+    initial_interval=timedelta(milliseconds=200), backoff_coefficient=2.0, maximum_interval=timedelta(seconds=20)
 )
-BESIDES_SENDING = timedelta(seconds=120)
-"""what an action may take beside its own timeouts: waiting for an earlier send to settle, reading back"""
-
-
-async def local(name: str, argument: Any, kind: type[R], *, seconds: float = 60.0, summary: str = "") -> R:
-    """Run a local activity to its end, also when the run is cancelled meanwhile: what was begun is settled."""
-    task = asyncio.ensure_future(
-        workflow.execute_local_activity(
-            name,
-            argument,
-            result_type=kind,
-            start_to_close_timeout=timedelta(seconds=seconds),
-            retry_policy=UNTIL_AVAILABLE,
-            summary=summary or None,
-        )
-    )
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await task
-        raise
+# From here on a retry waits on a timer of the server's: a task kept open would write to history every few seconds.
+ON_A_TIMER_FROM = timedelta(seconds=5)
+CANCELLED = "the run was cancelled: nothing more is sent"
 
 
 class TemporalHost:
     """Acts, asks and waits for one run."""
 
-    def __init__(self, context: RunContext) -> None:
+    def __init__(self, context: RunContext, joining: Joining) -> None:
         self.context = context
-        self.inbox: list[JoinedAlert] = []
-        self.answers = 0
-        self._joined: list[JoinedAlert] = []
-        self._shown = 0
-        self._read_up_to = 0
+        self.joining = joining
+        self.in_flight = 0
+        self.cancelled = False
+        self.unsent: list[Trace] = []
+        self._state = "starting"
+        self._cards: dict[str, str] = {}
+
+    async def local(self, name: str, argument: Any, kind: type[R], *, seconds: float = 60.0, summary: str = "") -> R:
+        """Run a local activity to its end; `seconds` bound one attempt."""
+        self.in_flight += 1
+        try:
+            return await workflow.execute_local_activity(
+                name,
+                argument,
+                result_type=kind,
+                start_to_close_timeout=timedelta(seconds=seconds),
+                retry_policy=UNTIL_AVAILABLE,
+                local_retry_threshold=ON_A_TIMER_FROM,
+                summary=summary or None,
+            )
+        finally:
+            self.in_flight -= 1
 
     def now(self) -> datetime:
         """The server's time of the task under way."""
         return workflow.now()
 
     async def sleep(self, seconds: float) -> None:
-        """A durable timer."""
-        await workflow.sleep(seconds)
+        """A durable timer, which a cancellation ends."""
+        try:
+            await workflow.wait_condition(lambda: self.cancelled, timeout=seconds)
+        except TimeoutError:
+            return
 
     def joined(self) -> Joined:
         """What joined so far; from now on a step has seen it."""
-        self._shown = len(self._joined)
-        first = self._joined[:MOST_JOINED]
-        return Joined(alerts=tuple(one.alert for one in first), count=len(self._joined), severity=None)
-
-    def unseen(self) -> list[JoinedAlert]:
-        """The alerts that joined and that no step has seen, those still in the inbox included."""
-        return [*self._joined[self._shown :], *self.inbox]
+        return self.joining.snapshot()
 
     def show(self, state: str) -> None:
         """The run's state in the UI."""
-        workflow.set_current_details(f"**Now:** {state}")
+        self._state = state
+        self._render()
+
+    def ended(self, state: str, words: str) -> None:
+        """The run's last state in the UI; `words` may hold text from outside."""
+        workflow.upsert_search_attributes([STATE.value_set(state), AWAITING.value_set([])])
+        self._cards.clear()
+        self.show(f"{state}{': ' + code(words) if words else ''}")
 
     async def take_in(self) -> None:
         """Claim what has arrived, so that the next step sees it."""
-        while self.inbox:
-            arrived, self.inbox = tuple(self.inbox), []
-            taken = TakeIn(context=self.context, alerts=arrived)
-            mine = set(await local("take_in", taken, list[str], summary=f"{len(arrived)} alerts join"))
-            self._joined += [one for one in arrived if one.alert_key in mine]
+        while arrived := self.joining.take():
+            mine = set(await self._claim(arrived, "joined"))
+            before = self.joining.severity
+            self.joining.add(one for one in arrived if one.alert_key in mine)
+            if self.joining.severity != before:
+                workflow.upsert_search_attributes([SEVERITY.value_set(self.joining.severity)])
+            self._render()
+
+    async def count(self, alerts: Sequence[JoinedAlert]) -> None:
+        """Record alerts that came when no step was left to see them."""
+        await self._claim(alerts, "counted")
+        self.joining.drop(alerts)
+
+    async def _claim(self, alerts: Sequence[JoinedAlert], how: Literal["joined", "counted"]) -> list[str]:
+        slim = tuple(TakenAlert(alert_key=one.alert_key, severity=one.severity, reason=one.reason) for one in alerts)
+        passed_on = tuple(one.alert_key for one in alerts if one.alert_key in self.joining.passed_on)
+        taken = TakeIn(context=self.context, alerts=slim, how=how, passed_on=passed_on)
+        return await self.local("take_in", taken, list[str], summary=f"{len(alerts)} alerts {how}")
 
     async def act(self, call: ActionCall, traces: tuple[Trace, ...]) -> ActionOutcome:
-        """One attempt through the gateway."""
+        """One attempt through the gateway. After a cancellation only what `on_failure` wants is sent."""
+        if self.cancelled and call.path[0] != "on_failure":
+            self.unsent += traces
+            return _failed(FailureKind.REFUSED_BY_POLICY, CANCELLED)
         await self.take_in()
-        seconds = 3 * call.timeout + BESIDES_SENDING.total_seconds()
-        summary = f"{call.step}: {call.action}"
+        act = Act(context=self.context, call=call, traces=traces)
+        # beside its sends the gateway waits for what an earlier worker sent to settle, and reads back
+        seconds = 6 * call.timeout + 300
         try:
-            return await local(
-                "act", Act(context=self.context, call=call, traces=traces), ActionOutcome, seconds=seconds,
-                summary=summary,
-            )  # fmt: skip
+            return await self.local("act", act, ActionOutcome, seconds=seconds, summary=f"{call.step}: {call.action}")
         except ActivityError as error:
             # the gateway broke in a way that nobody foresaw: what it had sent by then is for the ledger to find out
-            message = error.cause.message if isinstance(error.cause, ApplicationError) else str(error)
-            failure = StepError(kind=FailureKind.UNKNOWN_OUTCOME, message=message)
-            return ActionOutcome(status=StepStatus.FAILED, error=failure)
+            return _failed(FailureKind.UNKNOWN_OUTCOME, why(error))
 
     async def ask(self, request: ApprovalRequest, traces: tuple[Trace, ...]) -> Decision:
         """Ask, show the card, wait for the verdict."""
         await self.take_in()
-        ask = Ask(context=self.context, request=request, traces=traces)
-        asked = await local("ask", ask, Asked, summary=f"{request.step}: ask")
-        if asked.error is not None:
-            return Decision(status=StepStatus.FAILED, note=asked.error.message)
-        if asked.decision is not None:
-            return asked.decision
-        workflow.set_current_details(asked.card)
-        workflow.upsert_search_attributes([STATE.value_set("awaiting approval"), AWAITING.value_set([request.step])])
-        try:
-            return await self._decision(request, asked)
-        finally:
-            workflow.upsert_search_attributes([STATE.value_set("running"), AWAITING.value_set([])])
-
-    async def _decision(self, request: ApprovalRequest, asked: Asked) -> Decision:
-        """Wait for an answer or the deadline. Who answered, and whether in time, is read from history."""
-        while True:
-            heard = self.answers
-            late = await self._wait(heard, request.deadline)
-            read = ReadAnswers(
-                context=self.context, request=request, approval=asked.approval, digest=asked.digest,
-                after=self._read_up_to, expired=late,
+        while not self.cancelled:
+            ask = Ask(
+                context=self.context, request=request, traces=traces,
+                original_run_id=workflow.info().original_execution_run_id,
             )  # fmt: skip
-            found = await local("read_answers", read, AnswersRead, summary=f"{request.step}: read the answers")
-            self._read_up_to = found.last
-            if found.decision is not None:
-                return found.decision
+            asked, traces = await self.local("ask", ask, Asked, summary=f"{request.step}: ask"), ()
+            if asked.error is not None:
+                return Decision(status=StepStatus.FAILED, note=asked.error.message)
+            decision = asked.decision or await self._decision(request, asked)
+            if decision is not None:
+                return decision
+        self.unsent += traces
+        return Decision(status=StepStatus.FAILED, note=CANCELLED)
 
-    async def _wait(self, heard: int, deadline: datetime | None) -> bool:
-        """True when the deadline has passed."""
+    async def _decision(self, request: ApprovalRequest, asked: Asked) -> Decision | None:
+        """What people decide; None where they have to be asked again, or the run was cancelled."""
+        self._await(request.step, asked.card)
+        recorded = request.model_copy(update={"deadline": asked.deadline})
+        heard = after = 0
+        while True:
+            late = await self._heard_more(heard, recorded.deadline)
+            if self.cancelled:
+                break
+            if self.joining.inbox.arrived:
+                await self.take_in()
+            # answers that came before the question was shown count here too: a worker may have died in between
+            if not late and self.joining.inbox.answers == heard:
+                continue
+            heard = self.joining.inbox.answers
+            found = await self._read(recorded, asked, after, late=late)
+            after = found.last
+            if found.decision is not None or found.ask_again:
+                self._await(request.step, None)
+                return found.decision
+        self._await(request.step, None)
+        return None
+
+    async def _heard_more(self, heard: int, deadline: datetime | None) -> bool:
+        """Wait for a Signal; True when the deadline has passed."""
         left = None if deadline is None else (deadline - workflow.now()).total_seconds()
+        inbox = self.joining.inbox
         if left is not None and left <= 0:
             return True
         try:
-            await workflow.wait_condition(lambda: self.answers > heard, timeout=left)
+            await workflow.wait_condition(
+                lambda: inbox.answers > heard or bool(inbox.arrived) or self.cancelled, timeout=left
+            )
         except TimeoutError:
             return True
         return False
+
+    async def _read(self, request: ApprovalRequest, asked: Asked, after: int, *, late: bool) -> AnswersRead:
+        """Who answered, and whether in time, as history says."""
+        read = ReadAnswers(
+            context=self.context, request=request, approval=asked.approval, digest=asked.digest, after=after,
+            expired=late, original_run_id=workflow.info().original_execution_run_id,
+        )  # fmt: skip
+        return await self.local("read_answers", read, AnswersRead, summary=f"{request.step}: read the answers")
+
+    def _await(self, step: str, card: str | None) -> None:
+        """Show that a step waits for people, or no longer."""
+        if card is None:
+            self._cards.pop(step, None)
+        else:
+            self._cards[step] = card
+        state = "awaiting approval" if self._cards else "running"
+        workflow.upsert_search_attributes([STATE.value_set(state), AWAITING.value_set(sorted(self._cards))])
+        self._render()
+
+    def _render(self) -> None:
+        joined = f"**Joined:** {self.joining.count} alerts" if self.joining.count else ""
+        parts = [f"**Now:** {self._state}", joined, *self._cards.values()]
+        workflow.set_current_details("\n\n".join(part for part in parts if part))
+
+
+def why(error: ActivityError) -> str:
+    """What an activity said when it broke."""
+    return error.cause.message if isinstance(error.cause, ApplicationError) else str(error.cause or error)
+
+
+def _failed(kind: FailureKind, message: str) -> ActionOutcome:
+    return ActionOutcome(status=StepStatus.FAILED, error=StepError(kind=kind, message=message))

@@ -49,7 +49,10 @@ def guesses_login(at: float, attacker: str, user: str, count: int) -> Iterator[t
     for n in range(count):
         form = f"user={user}&password=guess{n}".encode()
         head = b"POST /login HTTP/1.1\r\nHost: mail.corp.test\r\nUser-Agent: Mozilla/5.0\r\nContent-Length: %d\r\n\r\n"
-        talk = [("client", head % len(form) + form), ("server", b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")]
+        talk = [
+            ("client", head % len(form) + form),
+            ("server", b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"),
+        ]
         yield from session(at + n * 1.1, attacker, "10.20.0.25", 42_000 + n, 80, talk)
 
 

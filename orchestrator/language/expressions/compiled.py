@@ -232,7 +232,7 @@ def _placed(source: str, node: nodes.Node) -> Closure:
 
 def _column(source: str, message: str) -> int | None:
     """Where in the source the quoted word of a message stands: Jinja's nodes know lines only."""
-    quoted = message.split("'")[1] if message.count("'") >= 2 else message.split(" ")[0].split(":")[0]
+    quoted = message.split("'")[1] if message.count("'") >= 2 else message.split(" ", maxsplit=1)[0].split(":", maxsplit=1)[0]
     place = source.find(quoted)
     return place + 1 if place >= 0 else None
 

@@ -49,7 +49,7 @@ def check_types(compiled: Expression | Template, scope: Scope) -> list[Problem]:
 def _walk(node: nodes.Node, scope: Scope, source: str) -> Iterator[Problem]:
     if isinstance(node, nodes.For):
         yield from _walk(node.iter, scope, source)
-        names = {one: Any for one in (getattr(node.target, "name", "item"), "loop")}
+        names = dict.fromkeys((getattr(node.target, "name", "item"), "loop"), Any)
         for child in (*node.body, *node.else_):
             yield from _walk(child, {**scope, **names}, source)
         return

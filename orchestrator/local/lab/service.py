@@ -124,7 +124,11 @@ class Lab:
     async def _page(self, request: web.Request) -> web.Response:
         nonce = secrets.token_urlsafe(16)
         policy = f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'"
-        headers = {"Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+        headers = {
+            "Content-Security-Policy": policy,
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+        }
         return web.Response(text=page(nonce), content_type="text/html", headers=headers)
 
     async def _state(self, request: web.Request) -> web.Response:

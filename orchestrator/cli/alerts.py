@@ -1,0 +1,175 @@
+"""`tocsin send`, `run` and `explain`: alerts by hand."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from dataclasses import asdict
+from pathlib import Path
+
+from confluent_kafka import Producer
+from cyclopts import App
+from temporalio.client import WorkflowFailureError
+
+from orchestrator.actions.catalog import scan
+from orchestrator.alerts.alert import Alert
+from orchestrator.alerts.decode import Decoder, decode_sample
+from orchestrator.alerts.explain import find, runs_of
+from orchestrator.alerts.record import Batch, PostgresRecorder, Received
+from orchestrator.alerts.sources import NotAnAlert
+from orchestrator.bootstrap import Tocsin, connected, load, register
+from orchestrator.cli.console import as_json, say, table
+from orchestrator.errors import DeadLetter, FilesRefused, TocsinError, Unavailable
+from orchestrator.language.expressions import Reason
+from orchestrator.local.endpoints import current_endpoints
+from orchestrator.matching.choose import ChosenPlaybook
+from orchestrator.matching.match import Match
+from orchestrator.settings import load_settings
+
+
+def add_to(app: App) -> None:
+    """Add the commands."""
+    for command in (send, run, explain):
+        app.command(command)
+
+
+def send(file: Path, *, topic: str | None = None) -> None:
+    """Put alerts on the topic that intake reads.
+
+    Parameters
+    ----------
+    file
+        A file with one record a line, or `-` for standard input; a file that is one JSON object is one record.
+    topic
+        Another topic than the one of the settings.
+    """
+    settings = load_settings()
+    raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    records = records_of(raw)
+    producer = Producer({**settings.kafka.client_options(current_endpoints(settings).kafka), "acks": "all"})
+    failures: list[str] = []
+    for record in records:
+        producer.produce(
+            topic or settings.kafka.topics.alerts,
+            record,
+            on_delivery=lambda e, _: failures.append(e.str()) if e else None,
+        )
+        producer.poll(0)
+    producer.flush()
+    if failures:
+        raise Unavailable(f"Kafka did not take {len(failures)} of {len(records)} records: {failures[0]}")
+    say(f"{len(records)} records sent")
+
+
+def records_of(raw: bytes) -> list[bytes]:
+    """One record a line; a file whose first line does not end an object is one record."""
+    lines = [line for line in raw.splitlines() if line.strip()]
+    if lines and not lines[0].rstrip().endswith(b"}"):
+        return [raw.strip()]
+    return lines
+
+
+async def run(playbook: str, *, alert: Path, shadow: bool = False, wait: bool = True) -> None:
+    """Run a playbook on an alert from a file, whether it matches or not.
+
+    Parameters
+    ----------
+    playbook
+        Its name.
+    alert
+        A file with one alert, in any format that intake reads.
+    shadow
+        Record every write and send none.
+    wait
+        Wait for the end and say how it came out.
+    """
+    settings = load_settings()
+    async with connected(settings, current_endpoints(settings)) as tocsin:
+        given = decode_sample(alert.read_bytes())
+        # a run by hand is an event of its own: the same file again is another run
+        own = given.model_copy(update={"key": f"run/{uuid.uuid4().hex}"})
+        chosen = await _by_hand(tocsin, playbook, own, alert.read_bytes())
+        request = chosen.request(own)
+        if shadow:
+            request = request.model_copy(update={"mode": "shadow"})
+        await tocsin.starter().start([request])
+        say(f"started {request.workflow_id}")
+        if wait:
+            await _result(tocsin, request.workflow_id)
+
+
+async def _by_hand(tocsin: Tocsin, name: str, alert: Alert, raw: bytes) -> ChosenPlaybook:
+    """The playbook, registered, and the alert, recorded: without both the run would refuse itself."""
+    loaded = load(tocsin.settings, tocsin.catalog)
+    if name not in loaded.playbooks:
+        if loaded.errors:
+            raise FilesRefused(list(loaded.errors))
+        raise TocsinError(f"no playbook is named {name}; known: {', '.join(loaded.playbooks)}")
+    playbook = loaded.playbooks[name]
+    await register(tocsin.engine, [playbook])
+    chosen = ChosenPlaybook(Match(playbook, Reason(holds=True, values={}, error="started by hand"), None))
+    received = Received(alert, raw, "tocsin run", 0, 0, (chosen.told,))
+    await PostgresRecorder(tocsin.engine).record(Batch(received=[received]))
+    return chosen
+
+
+async def _result(tocsin: Tocsin, workflow_id: str) -> None:
+    try:
+        result = await tocsin.temporal.get_workflow_handle(workflow_id).result()
+    except WorkflowFailureError as error:
+        raise TocsinError(f"the run failed: {error.cause}") from None
+    table(("step", "status"), result.get("steps", {}).items())
+
+
+async def explain(alert: str, *, json: bool = False) -> None:
+    """Say why an alert started what it did, or nothing.
+
+    Parameters
+    ----------
+    alert
+        An alert's id or key, a file, or a place in Kafka as topic:partition:offset.
+    json
+        One line of JSON instead of text.
+    """
+    settings = load_settings()
+    endpoints = current_endpoints(settings)
+    async with connected(settings, endpoints) as tocsin:
+        record = await find(alert, tocsin.engine, settings.kafka.client_options(endpoints.kafka))
+        told: dict[str, object] = {"from": f"{record.topic}:{record.partition}:{record.offset}"}
+        try:
+            decoded = Decoder(settings.intake).decode(record.raw, record.topic, record.partition, record.offset)
+        except DeadLetter as reason:
+            told |= {"dead_letter": reason.reason, "message": str(reason)}
+        else:
+            if isinstance(decoded, NotAnAlert):
+                told["not_an_alert"] = decoded.kind
+            else:
+                told |= {"id": decoded.id, "key": decoded.key, "title": decoded.title}
+                told["playbooks"] = _considered(tocsin, decoded)
+                told["runs"] = await runs_of(tocsin.engine, decoded.key)
+        as_json(told) if json else _show(told)
+
+
+def _considered(tocsin: Tocsin, alert: Alert) -> list[dict[str, object]]:
+    """Every playbook with what its condition came to."""
+    names = {"alert": alert, "now": alert.time}
+    playbooks = load(tocsin.settings, scan()).playbooks.values()
+    return [{"playbook": one.name, "match": one.match.source, **asdict(one.match.explain(names))} for one in playbooks]
+
+
+def _show(told: dict[str, object]) -> None:
+    for name in ("from", "id", "key", "title", "dead_letter", "message", "not_an_alert"):
+        if name in told:
+            say(f"{name}: {told[name]}")
+    for one in told.get("playbooks", []):  # type: ignore[attr-defined]
+        say(
+            f"\n{one['playbook']}: {'matches' if one['holds'] else 'does not match'}",
+            "green" if one["holds"] else "yellow",
+        )
+        say(f"  {one['match']}", "dim")
+        for path, value in one["values"].items():
+            say(f"  {path} = {value!r}")
+        if one["error"]:
+            say(f"  error: {one['error']}", "red")
+    for one in told.get("runs", []):  # type: ignore[attr-defined]
+        say(f"\n{one['how']}: {one['run']} ({one['state']}), workflow {one['workflow_id']}")

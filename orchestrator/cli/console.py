@@ -1,0 +1,41 @@
+"""What all commands share: where they print, and how a mistake is told."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def say(text: str, style: str = "") -> None:
+    """A line for people; nothing in it is markup."""
+    out.print(Text(text, style=style))
+
+
+def complain(text: str) -> None:
+    """A mistake, on stderr."""
+    err.print(Text(text, style="red"))
+
+
+def as_json(value: Any) -> None:
+    """A value for machines, on one line."""
+    sys.stdout.write(orjson.dumps(value, default=str).decode() + "\n")
+    sys.stdout.flush()
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Rows for people."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    for row in rows:
+        made.add_row(*(Text(str(cell) if cell is not None else "") for cell in row))
+    out.print(made)

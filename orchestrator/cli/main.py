@@ -1,0 +1,38 @@
+"""The command `tocsin`."""
+
+from __future__ import annotations
+
+import sys
+
+from cyclopts import App
+
+from orchestrator.cli import alerts, approvals, audit, demo, playbooks, serve, stack
+from orchestrator.cli.console import complain
+from orchestrator.errors import TocsinError
+
+HELP = """Security alerts in, playbooks run, people asked where people are needed, everything recorded.
+
+Start with `tocsin demo`, which shows the whole of it on this machine. For a site of your own: `tocsin up` starts what
+is missing of Kafka, Temporal and Postgres, `tocsin check` reads your playbooks, `tocsin serve` does the work.
+
+Settings come from `tocsin.yaml` (or the file that TOCSIN_SETTINGS names) and from TOCSIN_SECTION__NAME.
+"""
+
+app = App(name="tocsin", help=HELP, version_flags=["--version"])
+for commands in (demo, stack, serve, playbooks, alerts, approvals, audit):
+    commands.add_to(app)
+
+
+def main() -> None:
+    """Run the command; a mistake is one clear message and exit code 2."""
+    try:
+        app()
+    except TocsinError as error:
+        complain(str(error))
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

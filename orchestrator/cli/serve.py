@@ -1,0 +1,142 @@
+"""`tocsin serve`, `intake`, `worker` and `keeper`: the processes that do the work."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NoReturn
+
+import structlog
+from cyclopts import App
+
+from orchestrator.bootstrap import Tocsin, connected
+from orchestrator.cli.console import complain
+from orchestrator.errors import TocsinError, Unavailable
+from orchestrator.local.endpoints import current_endpoints
+from orchestrator.logs import set_up_logs
+from orchestrator.settings import load_settings
+
+log = structlog.get_logger()
+ROLES = ("intake", "worker", "keeper")
+
+
+def add_to(app: App) -> None:
+    """Add the commands."""
+    for command in (serve, intake, worker, keeper):
+        app.command(command)
+
+
+def serve() -> NoReturn:
+    """Do everything in one process: read alerts, run playbooks, keep the audit flowing.
+
+    The default on one machine, and the quickest: runs start in the process that read their alert. Ends on Ctrl-C or
+    SIGTERM after finishing what is under way.
+    """
+    run_roles(ROLES)
+
+
+def intake() -> NoReturn:
+    """Read alerts from Kafka and start runs; as many processes as the topic has partitions may do so."""
+    run_roles(("intake",))
+
+
+def worker() -> NoReturn:
+    """Execute runs; as many processes as wanted may do so."""
+    run_roles(("worker",))
+
+
+def keeper() -> NoReturn:
+    """Publish the audit to Kafka in order; one is active at a time, further ones wait for their turn."""
+    run_roles(("keeper",))
+
+
+def run_roles(roles: Sequence[str]) -> NoReturn:
+    """Run until asked to end; the exit code is 0 only then.
+
+    Ends by `os._exit` after flushing: the interpreter's own way out aborts now and then beside the Temporal SDK.
+    """
+    try:
+        code = asyncio.run(_until_told(roles))
+    except TocsinError as error:
+        complain(str(error))
+        code = 2
+    except Exception:
+        log.exception("process.broke")
+        code = 1
+    leave(code)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process now, with everything flushed."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+async def _until_told(roles: Sequence[str]) -> int:
+    settings = load_settings()
+    set_up_logs(settings.log)
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with connected(settings, current_endpoints(settings)) as tocsin:
+        await running(tocsin, roles, stop)
+    return 0
+
+
+async def running(tocsin: Tocsin, roles: Sequence[str], stop: asyncio.Event) -> None:
+    """The roles until `stop` is set; they end in the order intake, worker, keeper, so that nothing is left behind."""
+    makers: dict[str, Callable[[], Awaitable[tuple[Callable[[], Awaitable[None]], Callable[[], Awaitable[None]]]]]] = {
+        "intake": lambda: _intake(tocsin, eager="worker" in roles),
+        "worker": lambda: _worker(tocsin),
+        "keeper": lambda: _keeper(tocsin),
+    }
+    parts = [(role, await makers[role]()) for role in ROLES if role in roles]
+    tasks = [asyncio.create_task(run(), name=role) for role, (run, _) in parts]
+    waiting = asyncio.create_task(stop.wait())
+    log.info("serving", roles=list(roles), pid=os.getpid())
+    done, _ = await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    for (_, (_, end)), task in zip(parts, tasks, strict=True):
+        await end()
+        await asyncio.wait([task])
+    waiting.cancel()
+    for task in done - {waiting}:
+        task.result()
+
+
+async def _intake(
+    tocsin: Tocsin, *, eager: bool
+) -> tuple[Callable[[], Awaitable[None]], Callable[[], Awaitable[None]]]:
+    made = tocsin.intake(await _registered(tocsin), eager=eager)
+
+    async def end() -> None:
+        made.stop()
+
+    return made.run, end
+
+
+async def _worker(tocsin: Tocsin) -> tuple[Callable[[], Awaitable[None]], Callable[[], Awaitable[None]]]:
+    made = tocsin.worker()
+    return made.run, made.shutdown
+
+
+async def _keeper(tocsin: Tocsin) -> tuple[Callable[[], Awaitable[None]], Callable[[], Awaitable[None]]]:
+    made = tocsin.keeper()
+
+    async def end() -> None:
+        made.stop()
+
+    return made.run, end
+
+
+async def _registered(tocsin: Tocsin):  # type: ignore[no-untyped-def]
+    """The playbooks, as soon as Postgres can take them."""
+    while True:
+        try:
+            return await tocsin.playbooks()
+        except Unavailable as error:
+            log.warning("intake.waiting", error=str(error))
+            await asyncio.sleep(1)

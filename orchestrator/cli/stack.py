@@ -1,0 +1,112 @@
+"""`tocsin up`, `status` and `down`: the local servers."""
+
+from __future__ import annotations
+
+import sys
+
+from cyclopts import App
+
+from orchestrator.cli.console import as_json, err, say, table
+from orchestrator.local.endpoints import current_endpoints, own_addresses, read_state
+from orchestrator.local.prepare import prepare
+from orchestrator.local.stack import SERVES, all_parts
+from orchestrator.local.stack import down as end_stack
+from orchestrator.local.stack import up as start_stack
+from orchestrator.settings import Settings, load_settings
+
+
+def add_to(app: App) -> None:
+    """Add the commands."""
+    for command in (up, status, down):
+        app.command(command)
+
+
+async def up(*, ephemeral: bool = False) -> None:
+    """Start what is missing of Kafka, Temporal and Postgres on this machine, and make topics, schema and attributes.
+
+    What the settings name as your own (kafka.bootstrap, temporal.address, database.url) is used and not started. The
+    servers listen on loopback only and stay until `tocsin down`; their data stay as well.
+
+    Parameters
+    ----------
+    ephemeral
+        Begin with empty data, and throw them away at `down`.
+    """
+    settings = _settings(ephemeral=ephemeral)
+    endpoints = await start_stack(settings, on_progress=show_progress)
+    await prepare(settings, endpoints)
+    say(f"Kafka     {endpoints.kafka}")
+    say(f"Temporal  {endpoints.temporal}" + (f"   UI {endpoints.temporal_ui}" if endpoints.temporal_ui else ""))
+    say("Postgres  ready")
+    say("Next: `tocsin serve`; `tocsin down` ends the servers.", "dim")
+
+
+async def status(*, json: bool = False) -> None:
+    """Say which servers run, where, and how much memory they take; exit code 1 where one is missing.
+
+    Parameters
+    ----------
+    json
+        One line of JSON instead of a table.
+    """
+    settings = load_settings()
+    rows = await _rows(settings)
+    if json:
+        as_json(rows)
+    else:
+        table(
+            ("part", "state", "address", "pid", "memory"),
+            (
+                (r["part"], r["state"], r["address"], r["pid"], f"{r['memory'] // 2**20} MiB" if r["memory"] else "")
+                for r in rows
+            ),
+        )
+    if any(row["state"] in ("down", "sick") for row in rows):
+        sys.exit(1)
+
+
+async def down(*, ephemeral: bool = False) -> None:
+    """End the servers that `tocsin up` started. Data stay for the next `up`.
+
+    Parameters
+    ----------
+    ephemeral
+        Throw the data away.
+    """
+    ended = await end_stack(_settings(ephemeral=ephemeral))
+    say(f"ended: {', '.join(ended)}" if ended else "nothing was running")
+
+
+def show_progress(part: str, what: str) -> None:
+    """One line on stderr for each thing that happens to a part."""
+    err.print(f"  {part:<9} {what}", style="dim" if not what.startswith("ready") else "green")
+
+
+def _settings(*, ephemeral: bool) -> Settings:
+    settings = load_settings()
+    if not ephemeral:
+        return settings
+    return settings.model_copy(update={"local": settings.local.model_copy(update={"ephemeral": True})})
+
+
+async def _rows(settings: Settings) -> list[dict[str, object]]:
+    state, own = read_state(settings.home), own_addresses(settings)
+    rows: list[dict[str, object]] = []
+    for part in all_parts():
+        started = state.parts.get(part.name)
+        row: dict[str, object] = {"part": part.name, "state": "down", "address": None, "pid": None, "memory": 0}
+        if SERVES[part.name] in own:
+            row |= {"state": "yours", "address": "(from the settings)"}
+        elif started and started.process():
+            healthy = await part.healthy(settings.home / part.name, state.ports)
+            row |= {
+                "state": "up" if healthy else "sick",
+                "address": f"127.0.0.1:{state.ports[part.ports[0]]}",
+                "pid": started.pid,
+                "memory": started.memory(),
+            }
+        rows.append(row)
+    return rows
+
+
+__all__ = ["add_to", "current_endpoints", "down", "show_progress", "status", "up"]

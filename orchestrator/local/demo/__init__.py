@@ -1,0 +1,1 @@
+"""The demo: real Suricata alerts through the whole path on this machine."""

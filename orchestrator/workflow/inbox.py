@@ -1,0 +1,143 @@
+"""The alerts that join a run: what arrived, what its steps have seen, and what goes on to the next run. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import orjson
+
+from orchestrator.contract.values import Severity
+from orchestrator.language.host import Joined
+from orchestrator.workflow.messages import Carried, JoinedAlert, RunStart, SeverityName
+
+MOST_JOINED = 100
+"""joined alerts that expressions see; the count goes on"""
+LARGEST = 600_000
+"""bytes of alerts that a run passes on with their content; Temporal refuses arguments above 2 MB"""
+MOST_PASSED_ON = 2_000
+"""alerts that a run passes on in all"""
+
+
+def rank(severity: str) -> int:
+    """0 for informational to 4 for critical."""
+    return Severity.parse(severity).rank
+
+
+class Inbox:
+    """What Signals brought. Filled by handlers, before the run has begun too; emptied by the run."""
+
+    def __init__(self) -> None:
+        self.signals = 0
+        self.answers = 0
+        self.arrived: list[JoinedAlert] = []
+
+    def join(self, alerts: Iterable[JoinedAlert]) -> None:
+        """Alerts have arrived."""
+        self.signals += 1
+        self.arrived += alerts
+
+    def answer(self) -> None:
+        """Somebody answered, or said something else: history has it."""
+        self.signals += 1
+        self.answers += 1
+
+
+class Joining:
+    """What has joined one run."""
+
+    def __init__(self, start: RunStart, inbox: Inbox) -> None:
+        carried = start.carried or Carried(severity=start.severity)
+        self.inbox = inbox
+        self.passed_on = frozenset(one.alert_key for one in start.inbox)
+        self.count = carried.count
+        self.severity: SeverityName = carried.severity
+        self.unseen: list[JoinedAlert] = []
+        self._known = {start.alert_key}
+        self._first = list(carried.joined)
+        self._seen_severity: SeverityName = carried.severity
+        inbox.arrived[:0] = start.inbox
+
+    def take(self) -> tuple[JoinedAlert, ...]:
+        """What arrived since the last time, each alert once."""
+        arrived, self.inbox.arrived = self.inbox.arrived, []
+        taken = {one.alert_key: one for one in reversed(arrived) if one.alert_key not in self._known}
+        self._known |= taken.keys()
+        return tuple(reversed(taken.values()))
+
+    def add(self, alerts: Iterable[JoinedAlert]) -> None:
+        """These are the run's own now; the next step sees them."""
+        for one in alerts:
+            self.count += 1
+            self.unseen.append(one)
+            self.severity = max(self.severity, one.severity, key=rank)
+            if one.alert and len(self._first) < MOST_JOINED:
+                self._first.append(one)
+
+    def snapshot(self) -> Joined:
+        """What joined so far, for a step: from now on it has been seen."""
+        self.unseen.clear()
+        self._seen_severity = self.severity
+        alerts = tuple(one.alert for one in self._first)
+        return Joined(alerts=alerts, count=self.count, severity=self.severity)
+
+    def drop(self, alerts: Iterable[JoinedAlert]) -> None:
+        """These are dealt with."""
+        keys = {one.alert_key for one in alerts}
+        self.unseen = [one for one in self.unseen if one.alert_key not in keys]
+        self.inbox.arrived = [one for one in self.inbox.arrived if one.alert_key not in keys]
+
+    def rest(self) -> list[JoinedAlert]:
+        """What no step has seen, each alert once."""
+        self.inbox.arrived = [one for one in self.inbox.arrived if one.alert_key not in self._known]
+        return list({one.alert_key: one for one in (*self.unseen, *self.inbox.arrived)}.values())
+
+    def plan(self, join: float) -> PassingOn:
+        """What becomes of the rest at the run's end."""
+        return pass_on(self.rest(), join, self._seen_severity)
+
+    def carry(self) -> tuple[tuple[JoinedAlert, ...], Carried]:
+        """What the same run takes along into a new execution: its inbox, and what is behind it.
+
+        All that arrived has to be taken in before: what is too much to take along is claimed, and goes on as a count.
+        """
+        inbox = _fitting(self.unseen)
+        behind = self.count - len(inbox)
+        joined, size = [], 0
+        for one in self._first:
+            size += len(orjson.dumps(one.alert))
+            if size <= LARGEST:
+                joined.append(one)
+        waiting = {one.alert_key for one in inbox}
+        return inbox, Carried(
+            joined=tuple(one for one in joined if one.alert_key not in waiting),
+            count=behind,
+            severity=self._seen_severity,
+        )
+
+
+@dataclass(frozen=True)
+class PassingOn:
+    """What becomes of alerts that no step has seen: one starts the next run, with others waiting for it; or counted."""
+
+    first: JoinedAlert | None = None
+    inbox: tuple[JoinedAlert, ...] = ()
+    counted: tuple[JoinedAlert, ...] = field(default=())
+
+
+def pass_on(rest: Sequence[JoinedAlert], join: float, seen: str) -> PassingOn:
+    """Count what came within `join` seconds of the end and is no more severe than all that the run saw; else go on."""
+    able = [one for one in rest if one.alert and (join <= 0 or rank(one.severity) > rank(seen))]
+    if not able:
+        return PassingOn(counted=tuple(rest))
+    others = [one for one in rest if one is not able[0]]
+    return PassingOn(able[0], _fitting(others), tuple(others[MOST_PASSED_ON:]))
+
+
+def _fitting(alerts: Sequence[JoinedAlert]) -> tuple[JoinedAlert, ...]:
+    """As many as can be passed on, those that do not fit without their content."""
+    kept, size = [], 0
+    for one in alerts[:MOST_PASSED_ON]:
+        size += len(orjson.dumps(one.alert))
+        kept.append(one if size <= LARGEST else one.model_copy(update={"alert": {}, "reason": {}}))
+    return tuple(kept)
