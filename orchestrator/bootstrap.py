@@ -23,7 +23,7 @@ from orchestrator.alerts.intake import Intake
 from orchestrator.alerts.record import PostgresRecorder
 from orchestrator.audit.database import make_engine, transaction
 from orchestrator.audit.events import Event, record, to_json
-from orchestrator.audit.keeper import Keeper
+from orchestrator.audit.keeper import Duty, Keeper
 from orchestrator.audit.relay import KafkaPublisher, Relay
 from orchestrator.audit.sequencer import Sequencer
 from orchestrator.errors import FilesRefused
@@ -102,7 +102,7 @@ class Tocsin:
         options = self.settings.kafka.client_options(self.endpoints.kafka)
         publisher = KafkaPublisher(options, self.settings.kafka.topics.audit)
         keeper = self.settings.keeper
-        duties = [Sequencer(self.engine), Relay(self.engine, publisher, batch=keeper.batch)]
+        duties: list[Duty] = [Sequencer(self.engine), Relay(self.engine, publisher, batch=keeper.batch)]
         return Keeper(self.engine, duties, poll_seconds=keeper.poll_seconds)
 
     async def playbooks(self) -> PlaybooksInForce:

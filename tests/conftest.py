@@ -1,4 +1,4 @@
-"""The real servers that tests talk to: started once a session, a database, topics and a task queue of its own for each."""
+"""The real servers that tests talk to, started once a session; each test has a database and topics of its own."""
 
 from __future__ import annotations
 

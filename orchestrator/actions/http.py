@@ -107,7 +107,7 @@ class GuardedHttp:
             auth=httpx.BasicAuth(*basic_auth) if basic_auth else None,
             follow_redirects=False,
             trust_env=False,
-            timeout=None,  # the deadline of each call is the one that counts
+            timeout=None,  # noqa: S113 - the deadline of each call is the one that counts
         )
 
     def for_call(self, seconds: float, before_send: Callable[[], None] = lambda: None) -> Http:

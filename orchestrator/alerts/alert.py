@@ -131,7 +131,7 @@ Technique = Annotated[str, Field(pattern=r"^T[0-9]{4}(\.[0-9]{3})?$")]
 
 
 class Alert(Part):
-    """An alert. `id` is the source's own or a stable hash; `key` is what dedupes: source, id, and what makes a repeat new.
+    """An alert. `id` is the source's own or a stable hash; `key` dedupes: source, id, and what makes a repeat new.
 
     `time` is when it happened, as the source says (UTC). `confidence` is 0 to 100. `attack` holds MITRE ATT&CK
     technique ids. `raw` is the original as decoded; its bytes are kept beside it in the records.

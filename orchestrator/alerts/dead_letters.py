@@ -51,7 +51,7 @@ class DeadLetterTopic:
             raise Unavailable(f"Kafka did not take a dead letter: {error}") from error
 
 
-def headers(one: Dead) -> list[tuple[str, bytes]]:
+def headers(one: Dead) -> list[tuple[str, str | bytes | None]]:
     """Why it is dead and where it came from; `truncated` and `sha256` where the topic cannot hold all of it."""
     listed = [
         ("reason", one.reason),

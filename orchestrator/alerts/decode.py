@@ -36,7 +36,7 @@ class Decoder:
 
 
 def refuse_nul(alert: Alert) -> None:
-    """Refuse a NUL in the fields that actions are given. In the original it may stand: payloads of packets have some."""
+    """Refuse a NUL in the fields that actions are given; in the original (payloads of packets) it may stand."""
     if ESCAPED_NUL in alert.model_dump_json(exclude={"raw"}, exclude_none=True).encode():
         raise DeadLetter("nul", REASONS["nul"])
 

@@ -50,7 +50,7 @@ async def find(name: str, engine: AsyncEngine, kafka: Mapping[str, str]) -> Reco
         row = (await connection.execute(FOUND, {"name": name})).mappings().first()
     if row is None:
         raise AlertNotFound(
-            f"no alert {name!r} was recorded; an alert that matched nothing is found by its place: topic:partition:offset"
+            f"no alert {name!r} was recorded; one that matched nothing is found by its place: topic:partition:offset"
         )
     return Record(topic=row["topic"], partition=row["partition"], offset=row["offset"], raw=bytes(row["raw"]))
 

@@ -180,7 +180,8 @@ class Intake:
 
     async def _record(self, reads: list[_Read]) -> None:
         """Decode, match and record a batch, then hand its starts on."""
-        batch, chosen = Batch(), {}
+        batch = Batch()
+        chosen: dict[_Read, tuple[Received, Sequence[Chosen]]] = {}
         for read in reads:
             self._sort(read, batch, chosen)
         if batch.dead:
@@ -220,7 +221,7 @@ class Intake:
         recorded: Recorded,
         groups: dict[str, list[tuple[StartRequest, _Waiting]]],
     ) -> None:
-        """Put the starts of one alert to those that wait; an alert with other bytes under a known key starts nothing."""
+        """Put the starts of one alert to those that wait; other bytes under a known key start nothing."""
         received, matched = chosen
         if f"{read.topic}:{read.partition}:{read.offset}" in recorded.conflicts:
             self._done(read)

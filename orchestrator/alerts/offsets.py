@@ -42,7 +42,7 @@ class Progress:
 
 
 class Offsets:
-    """The progress of every partition that is ours now. What is done for a partition that was taken away is forgotten."""
+    """The progress of every partition that is ours now; what is done for one that was taken away is forgotten."""
 
     def __init__(self) -> None:
         self._partitions: dict[tuple[str, int], Progress] = {}

@@ -21,7 +21,10 @@ STILL_THERE = text("SELECT 1")
 class Duty(Protocol):
     """Something to be done again and again. `once` may be repeated at any point and says how much it did."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
 
     async def once(self) -> int:
         """Do what there is to do now."""

@@ -20,7 +20,7 @@ from orchestrator.settings import load_settings
 def add_to(app: App) -> None:
     """Add the commands."""
     app.command(check)
-    app.command(test)
+    app.command(run_tests, name="test")
 
 
 def check(*files: Path, form: Literal["text", "json", "github"] = "text") -> None:
@@ -46,7 +46,7 @@ def check(*files: Path, form: Literal["text", "json", "github"] = "text") -> Non
     sys.exit(1 if loaded.errors else 0)
 
 
-def test(*files: Path, json: bool = False) -> None:
+def run_tests(*files: Path, json: bool = False) -> None:
     """Run the tests that the playbooks bring, against simulated actions, with time skipped.
 
     Parameters

@@ -6,8 +6,9 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
-from typing import NoReturn
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
 
 import structlog
 from cyclopts import App
@@ -17,6 +18,7 @@ from orchestrator.cli.console import complain
 from orchestrator.errors import TocsinError, Unavailable
 from orchestrator.local.endpoints import current_endpoints
 from orchestrator.logs import set_up_logs
+from orchestrator.matching.choose import PlaybooksInForce
 from orchestrator.settings import load_settings
 
 log = structlog.get_logger()
@@ -89,50 +91,57 @@ async def _until_told(roles: Sequence[str]) -> int:
 
 async def running(tocsin: Tocsin, roles: Sequence[str], stop: asyncio.Event) -> None:
     """The roles until `stop` is set; they end in the order intake, worker, keeper, so that nothing is left behind."""
-    makers: dict[str, Callable[[], Awaitable[tuple[Callable[[], Awaitable[None]], Callable[[], Awaitable[None]]]]]] = {
+    makers: dict[str, Callable[[], Awaitable[_Role]]] = {
         "intake": lambda: _intake(tocsin, eager="worker" in roles),
         "worker": lambda: _worker(tocsin),
         "keeper": lambda: _keeper(tocsin),
     }
-    parts = [(role, await makers[role]()) for role in ROLES if role in roles]
-    tasks = [asyncio.create_task(run(), name=role) for role, (run, _) in parts]
+    parts = [await makers[role]() for role in ROLES if role in roles]
+    tasks: list[asyncio.Task[Any]] = [asyncio.create_task(part.run()) for part in parts]
     waiting = asyncio.create_task(stop.wait())
     log.info("serving", roles=list(roles), pid=os.getpid())
     done, _ = await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
-    for (_, (_, end)), task in zip(parts, tasks, strict=True):
-        await end()
+    for part, task in zip(parts, tasks, strict=True):
+        await part.end()
         await asyncio.wait([task])
     waiting.cancel()
-    for task in done - {waiting}:
-        task.result()
+    for task in tasks:
+        if task in done:
+            task.result()
 
 
-async def _intake(
-    tocsin: Tocsin, *, eager: bool
-) -> tuple[Callable[[], Awaitable[None]], Callable[[], Awaitable[None]]]:
+@dataclass(frozen=True)
+class _Role:
+    """Something that runs until it is asked to end."""
+
+    run: Callable[[], Coroutine[Any, Any, None]]
+    end: Callable[[], Awaitable[None]]
+
+
+async def _intake(tocsin: Tocsin, *, eager: bool) -> _Role:
     made = tocsin.intake(await _registered(tocsin), eager=eager)
 
     async def end() -> None:
         made.stop()
 
-    return made.run, end
+    return _Role(made.run, end)
 
 
-async def _worker(tocsin: Tocsin) -> tuple[Callable[[], Awaitable[None]], Callable[[], Awaitable[None]]]:
+async def _worker(tocsin: Tocsin) -> _Role:
     made = tocsin.worker()
-    return made.run, made.shutdown
+    return _Role(made.run, made.shutdown)
 
 
-async def _keeper(tocsin: Tocsin) -> tuple[Callable[[], Awaitable[None]], Callable[[], Awaitable[None]]]:
+async def _keeper(tocsin: Tocsin) -> _Role:
     made = tocsin.keeper()
 
     async def end() -> None:
         made.stop()
 
-    return made.run, end
+    return _Role(made.run, end)
 
 
-async def _registered(tocsin: Tocsin):  # type: ignore[no-untyped-def]
+async def _registered(tocsin: Tocsin) -> PlaybooksInForce:
     """The playbooks, as soon as Postgres can take them."""
     while True:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from cyclopts import App
 
@@ -89,12 +90,12 @@ def _settings(*, ephemeral: bool) -> Settings:
     return settings.model_copy(update={"local": settings.local.model_copy(update={"ephemeral": True})})
 
 
-async def _rows(settings: Settings) -> list[dict[str, object]]:
+async def _rows(settings: Settings) -> list[dict[str, Any]]:
     state, own = read_state(settings.home), own_addresses(settings)
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     for part in all_parts():
         started = state.parts.get(part.name)
-        row: dict[str, object] = {"part": part.name, "state": "down", "address": None, "pid": None, "memory": 0}
+        row: dict[str, Any] = {"part": part.name, "state": "down", "address": None, "pid": None, "memory": 0}
         if SERVES[part.name] in own:
             row |= {"state": "yours", "address": "(from the settings)"}
         elif started and started.process():

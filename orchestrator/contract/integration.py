@@ -31,8 +31,15 @@ class Config(BaseModel):
 class Answer(Protocol):
     """An answer of the target, read whole and within the size cap."""
 
-    status: int
-    headers: Mapping[str, str]
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers, their names in small letters."""
+        ...
 
     @property
     def text(self) -> str:

@@ -1,4 +1,4 @@
-"""What can be known of a playbook before it runs, all at once: the promise that what passes cannot fail on a misspelling."""
+"""What can be known of a playbook before it runs, all at once: what passes cannot fail on a misspelling."""
 
 from __future__ import annotations
 
@@ -227,12 +227,18 @@ class Checker:
             name = named[1]
             if name not in around.known:
                 self._unknown_step(path, name)
-            elif strict and around.known[name].maybe and named[2:3] == ("output",) and name not in around.guarded:
-                if "default(" not in compiled.source and "{% if" not in compiled.source:
-                    self._say(
-                        path, "may_be_absent", f"step `{name}` may not have run, so `{'.'.join(named)}` may be absent",
-                        f"give `{name}` a `default:`, or guard this with `when: steps.{name}.ok`",
-                    )  # fmt: skip
+            elif strict and self._may_be_absent(named, compiled, around):
+                self._say(
+                    path, "may_be_absent", f"step `{name}` may not have run, so `{'.'.join(named)}` may be absent",
+                    f"give `{name}` a `default:`, or guard this with `when: steps.{name}.ok`",
+                )  # fmt: skip
+
+    def _may_be_absent(self, named: tuple[str, ...], compiled: Expression | Template, around: Around) -> bool:
+        """Whether this names the output of a step that may not have run, and nothing guards it."""
+        name = named[1]
+        if not around.known[name].maybe or named[2:3] != ("output",) or name in around.guarded:
+            return False
+        return "default(" not in compiled.source and "{% if" not in compiled.source
 
     def _unknown_step(self, path: Path, name: str) -> None:
         if name in self._ids:

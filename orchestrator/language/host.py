@@ -23,8 +23,8 @@ class Record(BaseModel):
 class RunContext(Record):
     """Which run this is, the same on every attempt and after continue-as-new.
 
-    `run` is the run's own name: `PLAYBOOK/a/ALERT` for a run that an alert started, whatever its workflow id. `event` is
-    what ledger keys begin with: the alert key, or the request or scheduled time.
+    `run` is the run's own name: `PLAYBOOK/a/ALERT` for a run that an alert started, whatever its workflow id. `event`
+    is what ledger keys begin with: the alert key, or the request or scheduled time.
     """
 
     run: str
@@ -76,8 +76,8 @@ class Trace(Record):
 class ActionCall(Record):
     """One attempt of one action. `path` is the path of step ids, loop indexes with a hash of their item included.
 
-    `expires` is how long, in seconds, the effect shall last (None with `keep`, or for what cannot be undone). `approval`
-    is the id of the approval that covers the step. `timeout` is in seconds and bounds this attempt.
+    `expires` is how long, in seconds, the effect shall last (None with `keep`, or for what cannot be undone).
+    `approval` is the id of the approval that covers the step. `timeout` is in seconds and bounds this attempt.
     """
 
     step: str

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from orchestrator.alerts.alert import Alert
 from orchestrator.contract import Capability, Effect
@@ -51,7 +51,7 @@ class RunResult(Record):
     status: StepStatus
     failed_step: str | None = None
     error: StepError | None = None
-    steps: dict[str, StepStatus] = {}
+    steps: dict[str, StepStatus] = Field(default={})
     traces: tuple[Trace, ...] = ()
 
 

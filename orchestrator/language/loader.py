@@ -36,7 +36,7 @@ class Loaded:
 
 
 def load_playbooks(folder: Path, capabilities: Capabilities) -> Loaded:
-    """Every `*.yaml` and `*.yml` directly in the folder; raises `FilesRefused` where the folder itself cannot be read."""
+    """Every `*.yaml` and `*.yml` directly in the folder; raises `FilesRefused` where there is no such folder."""
     if not folder.is_dir():
         raise FilesRefused([Finding(Place(str(folder), 1), "no_folder", "no such folder of playbooks")])
     playbooks: dict[str, Playbook] = {}
@@ -130,7 +130,7 @@ def _path(loc: tuple[int | str, ...], data: Any) -> tuple[tuple[str | int, ...],
     model: type[BaseModel] = PlaybookDocument
     here = data
     for position, part in enumerate(loc):
-        if (isinstance(here, dict) and part in here) or (isinstance(here, list) and isinstance(part, int) and part < len(here)):
+        if _holds(here, part):
             here = here[part]
         elif position != len(loc) - 1 or isinstance(part, int) or ":" in part or "[" in part:
             model = _models(model).get(str(part), model)
@@ -138,6 +138,12 @@ def _path(loc: tuple[int | str, ...], data: Any) -> tuple[tuple[str | int, ...],
         path.append(part)
         model = _models(model).get(str(part), model)
     return tuple(path), model
+
+
+def _holds(here: Any, part: int | str) -> bool:
+    if isinstance(here, list):
+        return isinstance(part, int) and part < len(here)
+    return isinstance(here, dict) and part in here
 
 
 def _models(model: type[BaseModel]) -> dict[str, type[BaseModel]]:

@@ -151,7 +151,8 @@ def _anchors(text: str, file: str) -> list[Finding]:
     found = []
     for event in yaml.parse(text, Loader=_CoreLoader):
         if getattr(event, "anchor", None):
-            place = Place(file, event.start_mark.line + 1, event.start_mark.column + 1)
+            mark = event.start_mark
+            place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file, 1)
             found.append(Finding(place, "anchor", "anchors and aliases are not read", "write the value out"))
     return found
 

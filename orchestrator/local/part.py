@@ -23,8 +23,15 @@ class Launch:
 class Part(Protocol):
     """One server of the stack. `ports` names the ports that it needs, the client's first."""
 
-    name: str
-    ports: tuple[str, ...]
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """The names of the ports that it needs."""
+        ...
 
     async def prepare(self, folder: Path, ports: Ports) -> Launch:
         """Make the folder ready and say what to run; raises `StackError` with the reason where that cannot be."""

@@ -126,7 +126,7 @@ class Activities:
         return AnswersRead(last=last, decision=decision)
 
     async def _still_shown(self, read: ReadAnswers) -> bool:
-        """Whether what was shown is what this execution asks: a reset may have brought the question from another one."""
+        """Whether the question is this execution's own: a reset may have brought it along from another one."""
         after_reset = _after_reset(read.original_run_id)
         if not after_reset:
             return True

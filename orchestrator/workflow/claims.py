@@ -15,7 +15,6 @@ from orchestrator.actions.gateway import told
 from orchestrator.audit.database import transaction
 from orchestrator.audit.events import Event, record
 from orchestrator.contract.values import Severity
-from orchestrator.language.host import RunContext
 from orchestrator.workflow.joining import HELD, RECORDED, is_holder, take_in, tally
 from orchestrator.workflow.messages import Begin, Begun, Finish, TakeIn
 
@@ -128,7 +127,7 @@ async def _held(connection: AsyncConnection, begin: Begin) -> Begun:
     context = begin.context
     held: Row[Any] = (await connection.execute(HELD, {"playbook": context.playbook, "keys": [begin.alert_key]})).one()
     if not is_holder(held, context):
-        body = {"by": held.run, "workflow_id": context.workflow_id}
+        body: dict[str, object] = {"by": held.run, "workflow_id": context.workflow_id}
         await record(connection, [_event("alert.duplicate", begin, body)])
         return Begun(verdict="duplicate", by=held.run)
     if held.how == "counted":
@@ -155,7 +154,7 @@ async def _start(connection: AsyncConnection, begin: Begin) -> Begun:
         "mode": context.mode, "severity": begin.severity,
     }  # fmt: skip
     if (await connection.execute(START, values)).first() is not None:
-        body = {
+        body: dict[str, object] = {
             "playbook": context.playbook, "digest": context.digest, "workflow_id": context.workflow_id,
             "mode": context.mode, "severity": begin.severity, "reason": begin.reason,
         }  # fmt: skip

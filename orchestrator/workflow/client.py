@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from pathlib import Path
+
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError, TLSConfig
@@ -25,11 +29,15 @@ async def connect(settings: TemporalSettings, address: str) -> Client:
         raise Unavailable(f"Temporal at {address} cannot be reached: {error}") from error
 
 
-def refresh_token(client: Client, settings: TemporalSettings) -> None:
-    """Take a token that changed in its file; call it now and then on a client that lives long."""
-    token = _token(settings)
-    if token:
-        client.rpc_metadata = {"authorization": f"Bearer {token}"}
+async def keep_token_fresh(client: Client, settings: TemporalSettings, *, every: float = 15.0) -> None:
+    """Read the token's file again every so many seconds, for as long as the client lives; returns where there is none.
+
+    A file that cannot be read just now leaves the token as it is.
+    """
+    while settings.token_file:
+        await asyncio.sleep(every)
+        with contextlib.suppress(SettingsError):
+            client.rpc_metadata = {"authorization": f"Bearer {_token(settings)}"}
 
 
 def _token(settings: TemporalSettings) -> str | None:
@@ -44,12 +52,15 @@ def _token(settings: TemporalSettings) -> str | None:
 def _tls(settings: TemporalSettings) -> TLSConfig | bool:
     if not (settings.ca_file or settings.certificate_file):
         return settings.tls
-    read = {
-        "server_root_ca_cert": settings.ca_file,
-        "client_cert": settings.certificate_file,
-        "client_private_key": settings.key_file,
-    }
+    return TLSConfig(
+        server_root_ca_cert=_bytes(settings.ca_file),
+        client_cert=_bytes(settings.certificate_file),
+        client_private_key=_bytes(settings.key_file),
+    )
+
+
+def _bytes(file: Path | None) -> bytes | None:
     try:
-        return TLSConfig(**{name: path.read_bytes() for name, path in read.items() if path})
+        return file.read_bytes() if file else None
     except OSError as error:
-        raise SettingsError(f"temporal: {error.filename}: {error.strerror}") from None
+        raise SettingsError(f"temporal: {file}: {error.strerror}") from None

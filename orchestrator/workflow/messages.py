@@ -42,8 +42,8 @@ class Carried(Message):
 class RunStart(Message):
     """The one argument of a run: the playbook by content, the alert, and why.
 
-    `inbox` is what waited for this run, in the keeping of the runs before it. `carried` is there where the same run goes
-    on because its history had become long.
+    `inbox` is what waited for this run, in the keeping of the runs before it. `carried` is there where the same run
+    goes on because its history had become long.
     """
 
     run: Name
@@ -132,7 +132,10 @@ class Asked(Message):
 
 
 class ReadAnswers(Message):
-    """Look for answers in the run's own history, after the last event looked at. `request` has the recorded deadline."""
+    """Look for answers in the run's own history, after the last event looked at.
+
+    `request` has the deadline that was recorded.
+    """
 
     context: RunContext
     request: ApprovalRequest

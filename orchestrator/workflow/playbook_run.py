@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, NoReturn
 
 from pydantic import ValidationError
 from temporalio import workflow
@@ -48,7 +48,7 @@ class PlaybookRun:
 
     @workflow.run
     async def run(self, args: Sequence[RawValue]) -> dict[str, Any]:
-        """Claim the alert and run the playbook. An alert that is somebody else's ends here; the next in line is tried."""
+        """Claim the alert and run the playbook; where somebody else has the alert, try the next one that joined."""
         start = _read(args)
         while True:
             host = TemporalHost(_context(start), Joining(start, self._inbox))
@@ -198,7 +198,7 @@ def _next(start: RunStart, first: JoinedAlert, inbox: tuple[JoinedAlert, ...]) -
     return start.model_copy(update={**following, "inbox": inbox, "carried": None})
 
 
-def _continue(start: RunStart) -> None:
+def _continue(start: RunStart) -> NoReturn:
     """End this execution and go on in a new one."""
     severity = start.carried.severity if start.carried else start.severity
     workflow.continue_as_new(start, search_attributes=of_run(start.playbook, severity, start.mode))

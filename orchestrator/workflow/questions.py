@@ -19,7 +19,6 @@ from orchestrator.language.host import Decision, RunContext, StepStatus
 from orchestrator.workflow.approval import Judged, Question, state_of
 from orchestrator.workflow.messages import Ask
 
-
 ASK = text("""
 INSERT INTO tocsin.approval (id, run, playbook, workflow_id, first_run_id, step, digest, request, card, deadline)
 VALUES (:id, :run, :playbook, :workflow_id, :first_run_id, :step, :digest, CAST(:request AS jsonb), :card, :deadline)
@@ -35,7 +34,8 @@ UPDATE tocsin.approval SET state = :state, decision = CAST(:decision AS jsonb), 
 WHERE id = :id AND state = 'waiting' RETURNING 1
 """)
 ANSWER = text("""
-INSERT INTO tocsin.approval_answer (approval, workflow_id, run_id, event_id, signal, answered_at, by, trust, verdict, reason)
+INSERT INTO tocsin.approval_answer
+    (approval, workflow_id, run_id, event_id, signal, answered_at, by, trust, verdict, reason)
 VALUES (:approval, :workflow_id, :run_id, :event_id, :signal, :answered_at, :by, :trust, :verdict, :reason)
 ON CONFLICT DO NOTHING RETURNING 1
 """)
@@ -45,10 +45,14 @@ WHERE (:name = '' AND state = 'waiting') OR (:name <> '' AND (run = :name OR wor
 ORDER BY asked_at
 """)
 ANSWERS = text("""
-SELECT run_id, event_id, signal, answered_at, by, trust, verdict, reason FROM tocsin.approval_answer
-WHERE workflow_id = :workflow_id AND event_id > :after ORDER BY answered_at, event_id
+SELECT signal, answered_at, by, trust, verdict, reason FROM tocsin.approval_answer
+WHERE workflow_id = :workflow_id AND answered_at > to_timestamp(0) + :after * interval '1 microsecond'
+ORDER BY answered_at, event_id
 """)
-LAST_ANSWER = text("SELECT COALESCE(max(event_id), 0) FROM tocsin.approval_answer WHERE workflow_id = :workflow_id")
+LAST_ANSWER = text("""
+SELECT COALESCE((extract(epoch FROM max(answered_at)) * 1000000)::bigint, 0)
+FROM tocsin.approval_answer WHERE workflow_id = :workflow_id
+""")
 
 
 class ApprovalRow(BaseModel):
@@ -162,12 +166,12 @@ class Questions:
         return [ApprovalRow(**row) for row in rows]
 
     async def last_answer(self, workflow_id: str) -> int:
-        """The place in history of the last answer that was recorded."""
+        """When the last answer came that was judged: microseconds of the server's clock since 1970, 0 for never."""
         async with single_statement(self._engine) as connection:
             return int((await connection.execute(LAST_ANSWER, {"workflow_id": workflow_id})).scalar_one())
 
     async def answers_after(self, workflow_id: str, after: int) -> list[dict[str, Any]]:
-        """The answers recorded since then, with what became of each."""
+        """The answers that came since then (see `last_answer`) and were judged, with what became of each."""
         async with single_statement(self._engine) as connection:
             values = {"workflow_id": workflow_id, "after": after}
             return [dict(row) for row in (await connection.execute(ANSWERS, values)).mappings().all()]

@@ -12,9 +12,9 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from orchestrator.alerts.requests import Started, StartRequest
 from orchestrator.errors import DeadLetter, Unavailable
-from orchestrator.workflow.visible import one_line
 from orchestrator.workflow.messages import JoinedAlert, RunStart
 from orchestrator.workflow.search_attributes import of_run
+from orchestrator.workflow.visible import one_line
 
 LARGEST_SIGNAL = 1_000_000
 """bytes of alerts in one Signal; Temporal refuses payloads above 2 MB"""

@@ -63,7 +63,7 @@ class TemporalHost:
         """Run a local activity to its end; `seconds` bound one attempt."""
         self.in_flight += 1
         try:
-            return await workflow.execute_local_activity(
+            result: R = await workflow.execute_local_activity(
                 name,
                 argument,
                 result_type=kind,
@@ -74,6 +74,7 @@ class TemporalHost:
             )
         finally:
             self.in_flight -= 1
+        return result
 
     def now(self) -> datetime:
         """The server's time of the task under way."""

@@ -83,17 +83,17 @@ async def test_the_intent_is_committed_before_the_target_hears_of_it(
 ) -> None:
     """At the moment of sending, another connection already reads the intent."""
     seen: list[str] = []
+    looked = asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def look() -> None:
         task = loop.create_task(told(engine))
-        task.add_done_callback(lambda done: seen.extend(one.type for one in done.result()))
+        task.add_done_callback(lambda done: (seen.extend(one.type for one in done.result()), looked.set()))
 
     target.misbehave = look
 
     await gateway(catalog, ledger, target).act(context(), block(), ())
-    while not seen:
-        await asyncio.sleep(0)
+    await asyncio.wait_for(looked.wait(), 5)
 
     assert "action.intended" in seen
 
@@ -343,7 +343,7 @@ async def test_an_integration_that_chokes_on_an_answer_is_an_unknown_outcome_not
 async def test_a_covered_step_is_sent_only_as_it_was_approved(
     catalog: Catalog, ledger: PostgresLedger, target: Target, engine: AsyncEngine
 ) -> None:
-    """No approval, one that was denied, another run's, or one for another address: nothing is sent. The right one is."""
+    """No approval, one not given, another run's, or for another address: nothing is sent. The right one is."""
     act = gateway(catalog, ledger, target)
     covered = block(approval="approval-1")
     requests = [one.model_dump(mode="json") for one in await act.preview(context(), [covered])]
@@ -401,8 +401,9 @@ async def _approve(engine: AsyncEngine, approval: str, requests: list[dict[str, 
     async with engine.begin() as connection:
         await connection.execute(
             text(
-                "INSERT INTO tocsin.approval (id, run, playbook, workflow_id, first_run_id, step, digest, request, card,"
-                " state) VALUES (:id, :run, 'contain', :run, 'first', 'sure', 'd', CAST(:request AS jsonb), '', :state)"
+                "INSERT INTO tocsin.approval (id, run, playbook, workflow_id, first_run_id, step, digest, request,"
+                " card, state) VALUES (:id, :run, 'contain', :run, 'first', 'sure', 'd', CAST(:request AS jsonb), '',"
+                " :state)"
                 " ON CONFLICT (id) DO UPDATE SET state = :state"
             ),
             {"id": approval, "run": context().run, "request": to_json(requests), "state": state},

@@ -232,7 +232,8 @@ def _placed(source: str, node: nodes.Node) -> Closure:
 
 def _column(source: str, message: str) -> int | None:
     """Where in the source the quoted word of a message stands: Jinja's nodes know lines only."""
-    quoted = message.split("'")[1] if message.count("'") >= 2 else message.split(" ", maxsplit=1)[0].split(":", maxsplit=1)[0]
+    word = message.split("'")[1] if message.count("'") >= 2 else message.partition(" ")[0]
+    quoted = word.partition(":")[0]
     place = source.find(quoted)
     return place + 1 if place >= 0 else None
 
@@ -289,8 +290,9 @@ def _if(node: nodes.If, depth: int) -> Writer:
         lenient.meter = frame.meter
         for test, body in branches:
             if truth(test(lenient)):
-                return body(frame, out)
-        return otherwise(frame, out)
+                body(frame, out)
+                return
+        otherwise(frame, out)
 
     return write
 
@@ -308,12 +310,12 @@ def _for(node: nodes.For, depth: int) -> Writer:
         if wanted is not None:
             values = [value for value in values if truth(wanted(frame.inner(**{name: value})))]
         if not values:
-            return otherwise(frame, out)
+            otherwise(frame, out)
+            return
         for index, value in enumerate(values):
             frame.meter.step()
             loop = {"index": index + 1, "first": index == 0, "last": index == len(values) - 1, "length": len(values)}
             body(frame.inner(**{name: value, "loop": loop}), out)
-        return None
 
     return write
 
@@ -340,7 +342,7 @@ def _paths_of(body: Iterable[nodes.Node]) -> frozenset[Path]:
             found.add(path[: path.index("*")] if "*" in path else path)
         if path is None or isinstance(node, nodes.Getitem):
             for child in node.iter_child_nodes():
-                if path is None or child is not node.node or path_of(child) is None:
+                if path is None or child is not getattr(node, "node", None) or path_of(child) is None:
                     walk(child, mine)
 
     for one in body:

@@ -130,17 +130,17 @@ def _severity(value: Any) -> Severity:
     raise ExpressionError(f"a severity cannot be compared with {kind_of(value)}")
 
 
+_ORDERED: tuple[Any, ...] = (int | float, str, datetime, timedelta)
+
+
 def less(left: Any, right: Any) -> bool:
     """Order, for what has one: numbers, texts, severities, times, durations."""
     if isinstance(left, Severity) or isinstance(right, Severity):
         return _severity(left) < _severity(right)
-    for kinds in (int | float, str, datetime, timedelta):
-        if (
-            isinstance(left, kinds)
-            and isinstance(right, kinds)
-            and not isinstance(left, bool) | isinstance(right, bool)
-        ):
-            return bool(left < right)
+    if not isinstance(left, bool) and not isinstance(right, bool):
+        for kinds in _ORDERED:
+            if isinstance(left, kinds) and isinstance(right, kinds):
+                return bool(left < right)
     raise ExpressionError(f"{kind_of(left)} and {kind_of(right)} have no order", hint="there are no conversions")
 
 

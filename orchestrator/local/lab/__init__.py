@@ -1,4 +1,4 @@
-"""The lab: a small service that plays firewall, directory, ticket system, intelligence and chat, for newcomers and tests."""
+"""The lab: a small service that plays firewall, directory, tickets, intelligence and chat."""
 
 from orchestrator.local.lab.service import Lab
 

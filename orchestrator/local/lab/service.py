@@ -139,7 +139,7 @@ class Lab:
                 "accounts": list(state.accounts.values()),
                 "tickets": state.tickets[-50:],
                 "messages": state.messages[-50:],
-                "requests": [one for one in state.requests[-60:]][::-1],
+                "requests": state.requests[:-61:-1],
                 "total": len(state.requests),
             },
             headers={"Cache-Control": "no-store"},

@@ -1,0 +1,199 @@
+"""A worker, a starter and a target in this process, on the real Temporal and the real Postgres."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client, WorkflowHandle
+
+from orchestrator.actions.catalog import scan
+from orchestrator.actions.ledger import Ledger, PostgresLedger
+from orchestrator.alerts.alert import Alert
+from orchestrator.alerts.record import Batch, PostgresRecorder, Received
+from orchestrator.alerts.requests import StartRequest
+from orchestrator.audit.events import to_json
+from orchestrator.audit.reading import about
+from orchestrator.language.program import Playbook
+from orchestrator.matching.choose import PlaybooksInForce
+from orchestrator.settings import WorkerSettings
+from orchestrator.workflow.activities import Activities
+from orchestrator.workflow.approval import People, names
+from orchestrator.workflow.claims import Claims
+from orchestrator.workflow.questions import ApprovalRow, Questions
+from orchestrator.workflow.start import TemporalStarter
+from orchestrator.workflow.worker import make_worker
+from tests.actions.bench_target import Target, gateway
+
+CATALOG = scan()
+NOBODY: People = names([])
+_numbers = itertools.count(1)
+
+REGISTER = text("""
+INSERT INTO tocsin.playbook_version (digest, name, document, source)
+VALUES (:digest, :name, CAST(:document AS jsonb), 'bench.yaml') ON CONFLICT DO NOTHING
+""")
+
+
+def playbook(steps: Sequence[dict[str, Any]], *, name: str = "contain", **more: Any) -> Playbook:
+    """A playbook of these steps, started by any alert; `key` and `join` go to its trigger."""
+    trigger = {"match": "true", **{word: more.pop(word) for word in ("key", "join") if word in more}}
+    return Playbook(name, {"title": "A test", "trigger": trigger, "steps": list(steps), **more})
+
+
+def look_up(step: str = "look", **more: Any) -> dict[str, Any]:
+    """A step that reads."""
+    return {"id": step, "action": "intel.lookup_ip", "with": {"ip": "203.0.113.7"}, **more}
+
+
+def block(step: str = "block", ip: str = "203.0.113.7", **more: Any) -> dict[str, Any]:
+    """A step that changes something."""
+    return {"id": step, "action": "firewall.block_ip", "with": {"ip": ip}, "for": "1h", **more}
+
+
+def ticket(step: str = "ticket", title: str = "{{ alert.title }}", **more: Any) -> dict[str, Any]:
+    """A step that says something."""
+    return {"id": step, "action": "ticket.open", "with": {"title": title, "body": "..."}, **more}
+
+
+def ask(step: str = "sure", covers: Sequence[str] = ("block",), **more: Any) -> dict[str, Any]:
+    """A step that asks people."""
+    return {"id": step, "approval": {"ask": "Block it?", "covers": list(covers), "within": "1h", **more}}
+
+
+def an_alert(**changes: Any) -> Alert:
+    """An alert with an id of its own."""
+    number = next(_numbers)
+    fixed: dict[str, Any] = {
+        "id": f"alert-{number}", "key": f"lab/alert-{number}", "time": datetime(2026, 5, 6, tzinfo=UTC),
+        "severity": "high", "title": f"Alert {number}", "product": {"name": "lab"},
+    }  # fmt: skip
+    return Alert.model_validate(fixed | changes)
+
+
+@dataclass
+class Bench:
+    """What a test needs of the whole."""
+
+    client: Client
+    engine: AsyncEngine
+    task_queue: str
+    people: People = NOBODY
+    target: Target = field(default_factory=Target)
+    eager: bool = True
+    cached: int = 100
+    ledger: Ledger | None = None
+
+    def __post_init__(self) -> None:
+        self.starter = TemporalStarter(self.client, self.task_queue, eager=self.eager)
+        self.questions = Questions(self.engine)
+
+    def activities(self) -> Activities:
+        """The activities, on the target."""
+        return Activities(
+            client=self.client,
+            gateway=gateway(CATALOG, self.ledger or PostgresLedger(self.engine), self.target),
+            claims=Claims(self.engine),
+            questions=self.questions,
+            people=self.people,
+        )
+
+    @asynccontextmanager
+    async def worker(self) -> AsyncIterator[None]:
+        """A worker for as long as the block runs."""
+        settings = WorkerSettings(max_cached_runs=self.cached, graceful_seconds=0)
+        async with make_worker(self.client, self.task_queue, self.activities(), settings):
+            yield
+
+    async def register(self, made: Playbook) -> None:
+        """Make the playbook known, as intake does when it starts."""
+        async with self.engine.begin() as connection:
+            row = {"digest": made.digest, "name": made.name, "document": to_json(made.document)}
+            await connection.execute(REGISTER, row)
+
+    async def receive(self, *alerts: Alert) -> None:
+        """Record alerts, as intake does before it starts anything."""
+        received = [Received(one, one.model_dump_json().encode(), "t", 0, 0, ()) for one in alerts]
+        await PostgresRecorder(self.engine).record(Batch(received=received))
+
+    async def requests(self, made: Playbook, *alerts: Alert) -> list[StartRequest]:
+        """What intake would ask for: all recorded."""
+        await self.register(made)
+        await self.receive(*alerts)
+        in_force = PlaybooksInForce([made])
+        return [chosen.request(alert) for alert in alerts for chosen in in_force.choose(alert)]
+
+    async def start(self, made: Playbook, *alerts: Alert) -> WorkflowHandle[Any, Any]:
+        """Start a run for these alerts, which share a workflow id; an alert of its own where none is given."""
+        requests = await self.requests(made, *(alerts or (an_alert(),)))
+        await self.starter.start(requests)
+        return self.client.get_workflow_handle(requests[0].workflow_id)
+
+    async def run(self, made: Playbook, *alerts: Alert) -> Any:
+        """Start a run and wait for its end."""
+        return await (await self.start(made, *alerts)).result()
+
+    async def asked(self, handle: WorkflowHandle[Any, Any], step: str = "sure") -> ApprovalRow:
+        """The question of a step, once it waits."""
+
+        async def look() -> ApprovalRow | None:
+            rows = await self.questions.listed(handle.id)
+            return next((row for row in rows if row.step == step and row.state == "waiting"), None)
+
+        return await eventually(look)
+
+    async def answer(self, handle: WorkflowHandle[Any, Any], signal: str, row: ApprovalRow, **more: Any) -> None:
+        """Send an answer, as the Temporal UI does."""
+        await handle.signal(signal, {"step": row.step, "digest": row.digest, "by": "alice", **more})
+
+    async def judged(self, handle: WorkflowHandle[Any, Any], count: int = 1) -> list[tuple[str, str]]:
+        """The verdicts and reasons of all answers, once there are so many."""
+
+        async def look() -> list[tuple[str, str]] | None:
+            answers = await self.questions.answers_after(handle.id, 0)
+            return [(one["verdict"], one["reason"]) for one in answers] if len(answers) >= count else None
+
+        return await eventually(look)
+
+    async def rows(self, query: str, **values: Any) -> list[Any]:
+        """Rows of the database."""
+        async with self.engine.connect() as connection:
+            return list((await connection.execute(text(query), values)).all())
+
+    async def told(self, name: str) -> list[str]:
+        """The types of the audit's events about a run, a workflow or an alert."""
+        return [one.type for one in await about(self.engine, name)]
+
+    async def claims(self) -> dict[str, tuple[str, str]]:
+        """Every claim: how, and by which run's alert."""
+        rows = await self.rows("SELECT alert_key, how, run FROM tocsin.claim")
+        return {row.alert_key: (row.how, row.run.rsplit("/", 1)[-1]) for row in rows}
+
+
+async def eventually(look: Callable[[], Awaitable[Any]], *, within: float = 20.0) -> Any:
+    """What `look` gives as soon as it gives something; fails after so many seconds."""
+    deadline = asyncio.get_running_loop().time() + within
+    while not (found := await look()):
+        if asyncio.get_running_loop().time() > deadline:
+            raise AssertionError(f"not within {within:g} s: {look.__qualname__}")
+        await asyncio.sleep(0.02)
+    return found
+
+
+async def metadata(handle: WorkflowHandle[Any, Any]) -> str:
+    """The run's current details, as the Temporal UI asks for them."""
+    raw = await handle.query("__temporal_workflow_metadata")
+    return str(raw.get("currentDetails", "") if isinstance(raw, dict) else json.dumps(raw))
+
+
+def keys(alerts: Iterable[Alert]) -> list[str]:
+    """The keys of alerts."""
+    return [alert.key for alert in alerts]

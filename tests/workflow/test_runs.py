@@ -1,0 +1,321 @@
+"""Runs on the real Temporal: steps in order and side by side, failures, what people see, crashes, cancellation."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.exceptions import ApplicationError, CancelledError
+
+from orchestrator.errors import Rejected, TargetUnavailable
+from tests.workflow.bench import Bench, an_alert, block, eventually, look_up, metadata, playbook, ticket
+
+
+async def test_steps_run_in_their_order(bench: Bench) -> None:
+    """One after the other, each through the gateway, and the run's result says what became of each."""
+    async with bench.worker():
+        result = await bench.run(playbook([look_up(), block(), ticket(title="Done")]))
+
+    assert result == {"state": "succeeded", "steps": {"look": "succeeded", "block": "succeeded", "ticket": "succeeded"}}
+    assert bench.target.asked == ["look up 203.0.113.7", "block 203.0.113.7", "open Done"]
+
+
+async def test_branches_run_side_by_side(bench: Bench) -> None:
+    """All branches of a `parallel` are done, and a step after it follows."""
+    async with bench.worker():
+        await bench.run(playbook([{"parallel": [look_up(), block(), ticket(title="Both")]}, ticket("last", "Last")]))
+
+    assert sorted(bench.target.asked[:3]) == ["block 203.0.113.7", "look up 203.0.113.7", "open Both"]
+    assert bench.target.asked[3] == "open Last"
+
+
+async def test_the_audit_tells_the_run_from_its_start_to_its_end(bench: Bench) -> None:
+    """Received, started, each step, its intent and outcome, ended."""
+    alert = an_alert()
+    async with bench.worker():
+        await bench.run(playbook([block()]), alert)
+
+    assert await bench.told(alert.key) == [
+        "alert.received", "run.started", "step.started", "action.intended", "action.done", "step.ended", "run.ended",
+    ]  # fmt: skip
+
+
+async def test_a_failed_run_is_a_failed_workflow(bench: Bench) -> None:
+    """`on_failure` runs, the record says where and why, and Temporal shows the run as failed."""
+
+    def refuse() -> None:
+        if bench.target.asked[-1].startswith("block"):
+            raise Rejected("the firewall says no")
+
+    bench.target.misbehave = refuse
+    alert = an_alert()
+    made = playbook([block(), ticket()], on_failure=[ticket("told", "{{ run.failed_step }}: {{ run.error.message }}")])
+    async with bench.worker():
+        with pytest.raises(WorkflowFailureError) as failure:
+            await bench.run(made, alert)
+
+    cause = failure.value.cause
+    assert isinstance(cause, ApplicationError)
+    assert (cause.type, cause.message) == ("PlaybookFailed", "block: the firewall says no")
+    assert bench.target.asked == ["block 203.0.113.7", "open block: the firewall says no"]
+    (row,) = await bench.rows("SELECT state, failed_step, ended_at FROM tocsin.run")
+    assert (row.state, row.failed_step) == ("failed", "block")
+    assert row.ended_at is not None
+
+
+async def test_a_read_is_tried_again(bench: Bench) -> None:
+    """The playbook's own retries are the interpreter's, with its pauses on the server's clock."""
+    failures = iter([TargetUnavailable("busy", in_doubt=False)])
+
+    def fail_once() -> None:
+        for failure in failures:
+            raise failure
+
+    bench.target.misbehave = fail_once
+    async with bench.worker():
+        result = await bench.run(playbook([look_up(retry={"attempts": 2, "backoff": "1s"})]))
+
+    assert result["steps"] == {"look": "succeeded"}
+    assert len(bench.target.asked) == 2
+
+
+async def test_temporal_shows_what_a_run_is_about(bench: Bench) -> None:
+    """Type, id, summary and search attributes say which playbook, which alert, how bad, and how it stands."""
+    alert = an_alert(title="Beacon [to](http://evil.example) \u202egnp.exe")
+    async with bench.worker():
+        handle = await bench.start(playbook([block()]), alert)
+        await handle.result()
+    shown = await handle.describe()
+
+    assert shown.workflow_type == "contain"
+    assert shown.id == f"contain/a/{alert.key.replace('/', '.')}"
+    assert await shown.static_summary() == (
+        "high: Beacon \\[to\\]\\(http://evil.example\\) \u27e8U+202E\u27e9gnp.exe"
+    )
+    attributes = {pair.key.name: pair.value for pair in shown.typed_search_attributes}
+    assert attributes["TocsinPlaybook"] == "contain"
+    assert attributes["TocsinSeverity"] == "high"
+    assert attributes["TocsinState"] == "succeeded"
+    assert "**Now:** succeeded" in await _with_worker(bench, handle)
+
+
+async def _with_worker(bench: Bench, handle: object) -> str:
+    async with bench.worker():
+        return await metadata(handle)  # type: ignore[arg-type]
+
+
+async def test_an_alert_starts_its_playbook_once(bench: Bench) -> None:
+    """Asked again while it runs and after it ended, Temporal refuses the same id."""
+    alert = an_alert()
+    made = playbook([block()])
+    async with bench.worker():
+        await bench.run(made, alert)
+        became = await bench.starter.start(await bench.requests(made, alert))
+
+    assert became == ["already"]
+    assert len(bench.target.asked) == 1
+
+
+async def test_what_temporal_forgot_is_still_somebodys(bench: Bench) -> None:
+    """A redelivery after the retention time starts a workflow that finds the alert claimed, and does nothing."""
+    alert = an_alert()
+    made = playbook([block()])
+    (request,) = await bench.requests(made, alert)
+    async with bench.worker():
+        await bench.run(made, alert)
+        again = request.model_copy(update={"workflow_id": "contain/a/forgotten-by-temporal"})
+        await bench.starter.start([again])
+        result = await bench.client.get_workflow_handle(again.workflow_id).result()
+
+    assert result == {"state": "duplicate", "by": request.run}
+    assert len(bench.target.asked) == 1
+    assert "alert.duplicate" in await bench.told(alert.key)
+
+
+async def test_a_playbook_that_nobody_reviewed_is_refused(bench: Bench) -> None:
+    """Whoever may send Signals may also press Start: a version that is not registered does nothing."""
+    alert = an_alert()
+    await bench.receive(alert)
+    (request,) = await bench.requests(playbook([look_up()]), alert)
+    forged = playbook([block()])
+    forged_request = request.model_copy(update={"document": forged.document, "digest": forged.digest})
+    async with bench.worker():
+        await bench.starter.start([forged_request])
+        with pytest.raises(WorkflowFailureError) as failure:
+            await bench.client.get_workflow_handle(request.workflow_id).result()
+
+    assert "no reviewed file" in str(failure.value.cause)
+    assert bench.target.asked == []
+    assert "run.refused" in await bench.told(alert.key)
+
+
+async def test_a_document_that_is_not_its_digests_is_refused(bench: Bench) -> None:
+    """A registered digest with another document beside it runs nothing of it."""
+    (request,) = await bench.requests(playbook([look_up()]), an_alert())
+    forged = request.model_copy(update={"document": playbook([block()]).document})
+    async with bench.worker():
+        await bench.starter.start([forged])
+        with pytest.raises(WorkflowFailureError) as failure:
+            await bench.client.get_workflow_handle(request.workflow_id).result()
+
+    assert "not the one of digest" in str(failure.value.cause)
+    assert bench.target.asked == []
+
+
+async def test_an_alert_that_nobody_recorded_is_refused(bench: Bench) -> None:
+    """A start by hand with an alert that never came through intake does nothing."""
+    (request,) = await bench.requests(playbook([block()]), an_alert())
+    forged = request.model_copy(update={"alert_key": "lab/made-up", "workflow_id": "contain/a/made-up"})
+    async with bench.worker():
+        await bench.starter.start([forged])
+        with pytest.raises(WorkflowFailureError):
+            await bench.client.get_workflow_handle(forged.workflow_id).result()
+
+    assert bench.target.asked == []
+
+
+@pytest.mark.parametrize("argument", [None, "text", {"run": 1}, []])
+async def test_a_start_by_hand_with_anything_fails_at_once(bench: Bench, argument: object) -> None:
+    """Nonsense pressed into Temporal's Start form ends as a failed workflow, not as a task that fails for ever."""
+    async with bench.worker():
+        with pytest.raises(WorkflowFailureError) as failure:
+            await bench.client.execute_workflow(
+                "contain", argument, id=f"by-hand-{bench.task_queue}", task_queue=bench.task_queue
+            )
+
+    assert isinstance(failure.value.cause, ApplicationError)
+    assert failure.value.cause.type == "InvalidStart"
+
+
+async def test_a_run_goes_on_when_its_worker_is_gone(bench: Bench) -> None:
+    """A worker ends in the middle; the next one finishes the run, and sends nothing twice."""
+    reached, go_on = asyncio.Event(), asyncio.Event()
+    made = playbook([block(), look_up(retry={"attempts": 20, "backoff": "1s"}), ticket(title="After")])
+
+    def hold() -> None:
+        if bench.target.asked[-1].startswith("look") and not go_on.is_set():
+            reached.set()
+            raise TargetUnavailable("not yet")
+
+    bench.target.misbehave = hold
+    async with bench.worker():
+        handle = await bench.start(made)
+        await asyncio.wait_for(reached.wait(), 20)
+    go_on.set()
+    async with bench.worker():
+        await handle.result()
+
+    assert [one for one in bench.target.asked if not one.startswith("look")] == ["block 203.0.113.7", "open After"]
+
+
+async def test_a_cancelled_run_sends_nothing_more(bench: Bench) -> None:
+    """What is in flight is settled and recorded, `on_failure` runs, the rest is not sent, Temporal shows Canceled."""
+    started = asyncio.Event()
+
+    def busy() -> None:
+        if bench.target.asked[-1].startswith("look"):
+            started.set()
+            raise TargetUnavailable("busy")
+
+    bench.target.misbehave = busy
+    made = playbook([look_up(retry={"attempts": 20, "backoff": "30s"}), block()], on_failure=[ticket("told", "Cancelled")])
+    async with bench.worker():
+        handle = await bench.start(made)
+        await asyncio.wait_for(started.wait(), 20)
+        await handle.cancel()
+        with pytest.raises(WorkflowFailureError) as failure:
+            await handle.result()
+
+    assert isinstance(failure.value.cause, CancelledError)
+    assert (await handle.describe()).status is WorkflowExecutionStatus.CANCELED
+    assert bench.target.asked == ["look up 203.0.113.7", "open Cancelled"]
+    assert [row.state for row in await bench.rows("SELECT state FROM tocsin.run")] == ["cancelled"]
+
+
+async def test_shadow_asks_nobody_and_sends_nothing(bench: Bench) -> None:
+    """A playbook in shadow mode goes all the way; its writes are recorded and not sent."""
+    from tests.workflow.bench import ask  # noqa: PLC0415
+
+    alert = an_alert()
+    async with bench.worker():
+        result = await bench.run(playbook([look_up(), ask(), block()], mode="shadow"), alert)
+
+    assert result["steps"] == {"look": "succeeded", "sure": "succeeded", "block": "shadowed"}
+    assert bench.target.asked == ["look up 203.0.113.7"]
+    assert {"approval.asked", "approval.decided", "action.shadowed"} <= set(await bench.told(alert.key))
+
+
+async def test_runs_wait_while_the_ledger_is_away(bench: Bench) -> None:
+    """With Postgres away nothing is sent; when it is back the run goes on by itself."""
+    from tests.workflow.ledgers import AwayAtFirst  # noqa: PLC0415
+
+    bench.ledger = ledger = AwayAtFirst(bench.engine, times=3)
+    async with bench.worker():
+        result = await bench.run(playbook([block()]))
+
+    assert result["state"] == "succeeded"
+    assert ledger.refused == 3
+    assert bench.target.asked == ["block 203.0.113.7"]
+
+
+async def test_an_action_may_take_longer_than_a_workflow_task(bench: Bench) -> None:
+    """The task's timeout is 10 seconds, and here 2: a local activity that takes longer keeps its task alive."""
+    made = playbook([look_up(), ticket(title="After")])
+    (request,) = await bench.requests(made, an_alert())
+    from datetime import timedelta  # noqa: PLC0415
+
+    from orchestrator.workflow.start import argument  # noqa: PLC0415
+    from tests.workflow.ledgers import Slow  # noqa: PLC0415
+
+    bench.ledger = Slow(bench.engine, seconds=4.0)
+    async with bench.worker():
+        await bench.client.execute_workflow(
+            made.name, argument(request), id=request.workflow_id, task_queue=bench.task_queue,
+            task_timeout=timedelta(seconds=2),
+        )  # fmt: skip
+
+    assert bench.target.asked == ["look up 203.0.113.7", "open After"]
+
+
+async def test_an_unknown_signal_does_no_harm(bench: Bench) -> None:
+    """Whatever anybody sends to a run, with whatever in it, the run goes on."""
+    from tests.workflow.bench import ask  # noqa: PLC0415
+
+    async with bench.worker():
+        handle = await bench.start(playbook([ask(), block()]))
+        row = await bench.asked(handle)
+        for name in ("join", "approve", "deny", "nonsense"):
+            await handle.signal(name)
+            await handle.signal(name, args=[1, b"\0", {"a": []}])
+            await handle.signal(name, b"\xff\0")
+            await handle.signal(name, [{"alert": {}, "alert_key": "\0", "severity": "awful", "run": ""}])
+        await bench.answer(handle, "approve", row)
+        assert (await handle.result())["state"] == "succeeded"
+
+    verdicts = await bench.judged(handle, 9)
+    assert [verdict for verdict, _ in verdicts].count("counted") == 1
+    assert len(verdicts) == 9
+
+
+async def test_the_card_is_the_runs_current_details(bench: Bench) -> None:
+    """While it waits, Temporal's UI shows the question, the literal request, and what to paste."""
+    from tests.workflow.bench import ask  # noqa: PLC0415
+
+    async with bench.worker():
+        handle = await bench.start(playbook([ask(), block()]))
+        row = await bench.asked(handle)
+
+        async def shown() -> str:
+            details = await metadata(handle)
+            return details if row.digest in details else ""
+
+        details = await eventually(shown)
+        attributes = {pair.key.name: pair.value for pair in (await handle.describe()).typed_search_attributes}
+        await bench.answer(handle, "deny", row)
+        await handle.result()
+
+    assert row.card in details
+    assert "**firewall.block_ip** at **bench** on `ip:203.0.113.7`" in details
+    assert attributes["TocsinState"] == "awaiting approval"
+    assert attributes["TocsinAwaiting"] == ["sure"]
