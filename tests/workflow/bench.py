@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import Client, WorkflowHandle
 
 from orchestrator.actions.catalog import scan
@@ -190,8 +190,8 @@ async def eventually(look: Callable[[], Awaitable[Any]], *, within: float = 20.0
 
 async def metadata(handle: WorkflowHandle[Any, Any]) -> str:
     """The run's current details, as the Temporal UI asks for them."""
-    raw = await handle.query("__temporal_workflow_metadata")
-    return str(raw.get("currentDetails", "") if isinstance(raw, dict) else json.dumps(raw))
+    answer = await handle.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
+    return answer.current_details
 
 
 def keys(alerts: Iterable[Alert]) -> list[str]:

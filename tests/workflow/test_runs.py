@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import ApplicationError, CancelledError
 
 from orchestrator.errors import Rejected, TargetUnavailable
-from tests.workflow.bench import Bench, an_alert, block, eventually, look_up, metadata, playbook, ticket
+from orchestrator.workflow.start import argument
+from tests.workflow.bench import Bench, an_alert, ask, block, eventually, look_up, metadata, playbook, ticket
+from tests.workflow.ledgers import AwayAtFirst, Slow
 
 
 async def test_steps_run_in_their_order(bench: Bench) -> None:
@@ -90,19 +93,13 @@ async def test_temporal_shows_what_a_run_is_about(bench: Bench) -> None:
 
     assert shown.workflow_type == "contain"
     assert shown.id == f"contain/a/{alert.key.replace('/', '.')}"
-    assert await shown.static_summary() == (
-        "high: Beacon \\[to\\]\\(http://evil.example\\) \u27e8U+202E\u27e9gnp.exe"
-    )
+    assert await shown.static_summary() == ("high: Beacon \\[to\\]\\(http://evil.example\\) \u27e8U+202E\u27e9gnp.exe")
     attributes = {pair.key.name: pair.value for pair in shown.typed_search_attributes}
     assert attributes["TocsinPlaybook"] == "contain"
     assert attributes["TocsinSeverity"] == "high"
     assert attributes["TocsinState"] == "succeeded"
-    assert "**Now:** succeeded" in await _with_worker(bench, handle)
-
-
-async def _with_worker(bench: Bench, handle: object) -> str:
     async with bench.worker():
-        return await metadata(handle)  # type: ignore[arg-type]
+        assert "**Now:** succeeded" in await metadata(handle)
 
 
 async def test_an_alert_starts_its_playbook_once(bench: Bench) -> None:
@@ -219,7 +216,9 @@ async def test_a_cancelled_run_sends_nothing_more(bench: Bench) -> None:
             raise TargetUnavailable("busy")
 
     bench.target.misbehave = busy
-    made = playbook([look_up(retry={"attempts": 20, "backoff": "30s"}), block()], on_failure=[ticket("told", "Cancelled")])
+    made = playbook(
+        [look_up(retry={"attempts": 20, "backoff": "30s"}), block()], on_failure=[ticket("told", "Cancelled")]
+    )
     async with bench.worker():
         handle = await bench.start(made)
         await asyncio.wait_for(started.wait(), 20)
@@ -235,8 +234,6 @@ async def test_a_cancelled_run_sends_nothing_more(bench: Bench) -> None:
 
 async def test_shadow_asks_nobody_and_sends_nothing(bench: Bench) -> None:
     """A playbook in shadow mode goes all the way; its writes are recorded and not sent."""
-    from tests.workflow.bench import ask  # noqa: PLC0415
-
     alert = an_alert()
     async with bench.worker():
         result = await bench.run(playbook([look_up(), ask(), block()], mode="shadow"), alert)
@@ -248,8 +245,6 @@ async def test_shadow_asks_nobody_and_sends_nothing(bench: Bench) -> None:
 
 async def test_runs_wait_while_the_ledger_is_away(bench: Bench) -> None:
     """With Postgres away nothing is sent; when it is back the run goes on by itself."""
-    from tests.workflow.ledgers import AwayAtFirst  # noqa: PLC0415
-
     bench.ledger = ledger = AwayAtFirst(bench.engine, times=3)
     async with bench.worker():
         result = await bench.run(playbook([block()]))
@@ -263,11 +258,6 @@ async def test_an_action_may_take_longer_than_a_workflow_task(bench: Bench) -> N
     """The task's timeout is 10 seconds, and here 2: a local activity that takes longer keeps its task alive."""
     made = playbook([look_up(), ticket(title="After")])
     (request,) = await bench.requests(made, an_alert())
-    from datetime import timedelta  # noqa: PLC0415
-
-    from orchestrator.workflow.start import argument  # noqa: PLC0415
-    from tests.workflow.ledgers import Slow  # noqa: PLC0415
-
     bench.ledger = Slow(bench.engine, seconds=4.0)
     async with bench.worker():
         await bench.client.execute_workflow(
@@ -280,8 +270,6 @@ async def test_an_action_may_take_longer_than_a_workflow_task(bench: Bench) -> N
 
 async def test_an_unknown_signal_does_no_harm(bench: Bench) -> None:
     """Whatever anybody sends to a run, with whatever in it, the run goes on."""
-    from tests.workflow.bench import ask  # noqa: PLC0415
-
     async with bench.worker():
         handle = await bench.start(playbook([ask(), block()]))
         row = await bench.asked(handle)
@@ -300,8 +288,6 @@ async def test_an_unknown_signal_does_no_harm(bench: Bench) -> None:
 
 async def test_the_card_is_the_runs_current_details(bench: Bench) -> None:
     """While it waits, Temporal's UI shows the question, the literal request, and what to paste."""
-    from tests.workflow.bench import ask  # noqa: PLC0415
-
     async with bench.worker():
         handle = await bench.start(playbook([ask(), block()]))
         row = await bench.asked(handle)
