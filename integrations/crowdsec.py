@@ -19,7 +19,7 @@ FOREVER = "87600h"
 
 
 class CrowdSecConfig(Config):
-    """Where the local API listens; a machine account (`cscli machines add`) and a bouncer key (`cscli bouncers add`)."""
+    """Where the local API listens; a machine account and a bouncer key (`cscli machines add`, `cscli bouncers add`)."""
 
     url: str
     machine_id: str

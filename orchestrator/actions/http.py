@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+import aiohttp
 import httpx
 import orjson
 from httpx_aiohttp import AiohttpTransport
@@ -144,9 +145,9 @@ class GuardedHttp:
                 return await self._exchange(request, headers)
         except TimeoutError:
             raise TimedOut("no whole answer in time", in_doubt=request.mutates) from None
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
-            raise TargetUnavailable("no connection to the target", in_doubt=False) from None
-        except (httpx.TransportError, httpx.StreamError):
+        except (httpx.TransportError, httpx.StreamError) as error:
+            if never_connected(error):
+                raise TargetUnavailable("no connection to the target", in_doubt=False) from None
             raise TimedOut("the connection broke before the answer was whole", in_doubt=request.mutates) from None
 
     async def _exchange(self, request: _Request, headers: Mapping[str, str]) -> WholeAnswer:
@@ -164,6 +165,16 @@ class GuardedHttp:
             if len(body) > self._most_bytes:
                 raise TargetUnavailable(f"the answer is larger than {self._most_bytes} bytes", in_doubt=request.mutates)
         return bytes(body)
+
+
+def never_connected(error: BaseException) -> bool:
+    """Whether no byte can have left. httpx calls a connection that the server closed a failed one as well."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, aiohttp.ClientConnectorError):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 def _inflater(encoding: str, request: _Request) -> Callable[[bytes, bytearray, int], None]:

@@ -250,6 +250,7 @@ class Checker:
             )
 
     def _action(self, step: ActionStep, path: Path, around: Around) -> None:
+        self._templates(compile_or_none(self, path, step.with_), (*path, "with"), around)
         capability = self._capabilities.get(step.action)
         if capability is None:
             near = difflib.get_close_matches(step.action, self._capabilities, n=1)
@@ -258,7 +259,6 @@ class Checker:
             return
         self._effect(step, path, capability)
         self._parameters(step, path, capability)
-        self._templates(compile_or_none(self, path, step.with_), (*path, "with"), around)
         if step.default is not None:
             self._fits((*path, "default"), step.default, capability.gives.model_fields)
 

@@ -134,15 +134,19 @@ class PlaybookRun:
 
 def _read(args: Sequence[RawValue]) -> RunStart:
     """What the run was started with; somebody pressed Start by hand where that is nothing of ours."""
+    start = _payload(args, RunStart)
+    if isinstance(start, RunStart) and start.playbook == workflow.info().workflow_type:
+        return start
+    message = "this is no start of Tocsin's for a playbook of this name; use `tocsin run`"
+    raise ApplicationError(message, type="InvalidStart", non_retryable=True)
+
+
+def _payload(args: Sequence[RawValue], kind: Any) -> Any:
+    """What somebody sent, as this type; None where it is something else."""
     try:
-        start: RunStart = workflow.payload_converter().from_payload(args[0].payload, RunStart)
-    except Exception as error:  # noqa: BLE001 - whatever a stranger gave must end this run, not stop its worker
-        message = f"not a start of Tocsin's: {type(error).__name__}; use `tocsin run`"
-        raise ApplicationError(message, type="InvalidStart", non_retryable=True) from None
-    if start.playbook != workflow.info().workflow_type:
-        message = f"a run of {start.playbook} must have its name as workflow type; use `tocsin run`"
-        raise ApplicationError(message, type="InvalidStart", non_retryable=True)
-    return start
+        return workflow.payload_converter().from_payload(args[0].payload, kind)
+    except Exception:  # noqa: BLE001 - whatever a stranger sent must not stop the run's worker
+        return None
 
 
 def _context(start: RunStart) -> RunContext:
@@ -184,12 +188,11 @@ def _finish(host: TemporalHost, ended: Ended) -> Finish:
 
 def _joining(args: Sequence[RawValue]) -> list[JoinedAlert]:
     """The alerts of a Signal; one that nobody of ours sent may hold anything, and is nothing then."""
-    try:
-        alerts: list[JoinedAlert] = workflow.payload_converter().from_payload(args[0].payload, list[JoinedAlert])
-    except Exception:  # noqa: BLE001 - whatever a stranger sent must not stop the run
-        workflow.logger.warning("a Signal `join` that holds no alerts was left aside")
-        return []
-    return alerts
+    alerts = _payload(args, list[JoinedAlert])
+    if isinstance(alerts, list):
+        return alerts
+    workflow.logger.warning("a Signal `join` that holds no alerts was left aside")
+    return []
 
 
 def _next(start: RunStart, first: JoinedAlert, inbox: tuple[JoinedAlert, ...]) -> RunStart:

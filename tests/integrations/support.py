@@ -21,9 +21,7 @@ from orchestrator.contract import Call, Integration, Readable
 
 def configured(product: Integration[Any], **settings: Any) -> Configured:
     """The product as settings would configure it."""
-    catalog = Catalog(
-        {name: one.capability for name, one in product.implementations.items()}, {product.name: product}
-    )
+    catalog = Catalog({name: one.capability for name, one in product.implementations.items()}, {product.name: product})
     found = build_site(catalog, {product.name: settings}, {}).named(product.name)
     assert found is not None
     return found
@@ -36,7 +34,9 @@ class Caller:
         self.target = target
         self._number = 0
 
-    async def __call__(self, capability: str, *, key: str | None = None, until: datetime | None = None, **given: Any) -> Any:
+    async def __call__(
+        self, capability: str, *, key: str | None = None, until: datetime | None = None, **given: Any
+    ) -> Any:
         implementation = self.target.implementation(capability)
         return await implementation.run(self._call(key, until), implementation.capability.takes(**given))
 

@@ -12,7 +12,7 @@ from temporalio.exceptions import ApplicationError, CancelledError
 from orchestrator.errors import Rejected, TargetUnavailable
 from orchestrator.workflow.start import argument
 from tests.workflow.bench import Bench, an_alert, ask, block, eventually, look_up, metadata, playbook, ticket
-from tests.workflow.ledgers import AwayAtFirst, Slow
+from tests.workflow.misbehaving import AwayAtFirst, Slow
 
 
 async def test_steps_run_in_their_order(bench: Bench) -> None:
