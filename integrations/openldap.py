@@ -1,7 +1,8 @@
 """OpenLDAP with the password policy overlay: lock an account for good, and unlock it.
 
 `pwdAccountLockedTime` of 000001010000Z means locked until an administrator unlocks it (section
-5.3.3 of draft-behera-ldap-password-policy-10). A bind that fails says only "invalid credentials", so the state is read from the entry, never from a bind.
+5.3.3 of draft-behera-ldap-password-policy-10). A bind that fails says only "invalid credentials", so the state is
+read from the entry, never from a bind.
 """
 
 from __future__ import annotations

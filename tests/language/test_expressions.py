@@ -52,7 +52,8 @@ def holds(source: str) -> bool:
         'alert.raw.items == "a key"', "alert.raw.nested.list[0] == 1", "steps.look.output.score >= 90",
         'alert.title is matching("^SSH")', "alert.observables | of_type('domain') == ['evil.example']",
         "(alert.observables | selectattr('type', 'equalto', 'ip') | length) == 1", "words | unique == ['b', 'a']",
-        "alert.time > now() - (1 | hours)", "words | sort | first == 'a'", "2 + 2 * 3 == 8", "7 // 2 == 3 and 7 % 2 == 1",
+        "alert.time > now() - (1 | hours)", "words | sort | first == 'a'", "2 + 2 * 3 == 8",
+        "7 // 2 == 3 and 7 % 2 == 1",
         "(5 if alert.user else 6) == 6", "words[-1] == 'b'", "'x' ~ 1 == 'x1'",
     ],
 )  # fmt: skip

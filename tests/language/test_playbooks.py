@@ -222,7 +222,8 @@ def test_a_failure_runs_on_failure_once_and_cannot_be_rescued_by_it() -> None:
     """The run has failed, and its people know where."""
     text = GOOD.replace(
         "tests:",
-        "on_failure:\n  - action: notify.send\n    with:\n      channel: soc\n      text: '{{ run.failed_step }}: {{ run.error.message }}'\ntests:",
+        "on_failure:\n  - action: notify.send\n    with:\n      channel: soc\n"
+        "      text: '{{ run.failed_step }}: {{ run.error.message }}'\ntests:",
     )
     failing = text.replace(
         "answers: {sure: approve}", "given: {firewall.block_ip: {fails: rejected}}, answers: {sure: approve}"

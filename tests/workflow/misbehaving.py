@@ -1,17 +1,15 @@
-"""Collaborators that misbehave: they are slow, away, or gone at the wrong moment."""
+"""Collaborators that misbehave: slow, or away."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from orchestrator.actions.ledger import Entry, PostgresLedger, Verdict
 from orchestrator.audit.events import Event
 from orchestrator.errors import Unavailable
-from orchestrator.workflow.questions import Questions, Recorded
 
 
 class AwayAtFirst(PostgresLedger):
@@ -41,13 +39,3 @@ class Slow(PostgresLedger):
         """Take a while."""
         await asyncio.sleep(self._seconds)
         return await super().intend(entry, traces)
-
-
-class AnswersNobody(Questions):
-    """The questions of a worker that dies right after it recorded one: Temporal never hears of it."""
-
-    async def ask(self, *arguments: Any) -> Recorded:
-        """Record it, and never return."""
-        await super().ask(*arguments)
-        await asyncio.Event().wait()
-        raise AssertionError("unreachable")

@@ -11,11 +11,15 @@ from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 
+from orchestrator.actions.ledger import PostgresLedger
+from orchestrator.alerts.alert import Alert
 from orchestrator.errors import TargetUnavailable
+from orchestrator.language.host import ActionCall, RunContext
+from orchestrator.language.program import Playbook
 from orchestrator.workflow.approval import names
-from orchestrator.workflow.questions import Questions
-from tests.workflow.bench import Bench, an_alert, ask, block, eventually, look_up, metadata, playbook, ticket
-from tests.workflow.misbehaving import AnswersNobody
+from orchestrator.workflow.questions import digest_shown
+from tests.actions.bench_target import gateway
+from tests.workflow.bench import CATALOG, Bench, an_alert, ask, block, eventually, look_up, metadata, playbook, ticket
 
 BLOCKED = ["block 203.0.113.7"]
 
@@ -70,7 +74,7 @@ async def test_auto_asks_nobody_and_says_why(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(("otherwise", "status", "sent"), [("deny", "expired", False), ("approve", "succeeded", True)])
-async def test_silence_means_what_the_playbook_says(bench: Bench, otherwise: str, status: str, sent: bool) -> None:  # noqa: FBT001 - a column of the table
+async def test_silence_means_what_the_playbook_says(bench: Bench, otherwise: str, status: str, sent: bool) -> None:
     """At the deadline `otherwise` decides, and the record says that it was silence."""
     step = ask()
     step["approval"] |= {"within": "1s", "otherwise": otherwise}
@@ -143,18 +147,31 @@ async def test_a_late_answer_does_not_count_though_no_worker_saw_the_deadline(be
     assert reason.startswith("late: the question ended at ")
 
 
-async def test_an_answer_that_came_before_the_question_was_saved_counts(bench: Bench) -> None:
-    """The card stands in Postgres before Temporal knows of it: an answer to it counts though the worker died between."""
-    bench.questions = AnswersNobody(bench.engine)
-    async with bench.worker():
-        handle = await bench.start(playbook([ask(), block()]))
-        row = await bench.asked(handle)
-        await bench.answer(handle, "approve", row)
-    bench.questions = Questions(bench.engine)
+async def test_an_answer_that_came_before_the_run_remembers_asking_counts(bench: Bench) -> None:
+    """A worker may die after the card stood in Postgres, before Temporal knew: the answer is in history before the run
+
+    asks again. Here nobody had run it at all, and the digest is worked out.
+    """
+    made, alert = playbook([ask(), block()]), an_alert()
+    handle = await bench.start(made, alert)
+    digest = await _digest_to_be(bench, handle, made, alert)
+    await handle.signal("approve", {"step": "sure", "digest": digest, "by": "alice"})
     async with bench.worker():
         await handle.result()
 
     assert bench.target.asked == BLOCKED
+
+
+async def _digest_to_be(bench: Bench, handle: WorkflowHandle[Any, Any], made: Playbook, alert: Alert) -> str:
+    context = RunContext(
+        run=handle.id, playbook=made.name, digest=made.digest, event=alert.key, workflow_id=handle.id,
+        first_run_id=(await handle.describe()).run_id,
+    )  # fmt: skip
+    call = ActionCall(
+        step="block", path=("block",), action="firewall.block_ip", parameters={"ip": "203.0.113.7"}, expires=3600.0
+    )
+    requests = await gateway(CATALOG, PostgresLedger(bench.engine), bench.target).preview(context, (call,))
+    return digest_shown(context, ("sure",), requests)
 
 
 async def test_a_forged_digest_is_refused(bench: Bench) -> None:
@@ -279,7 +296,7 @@ async def test_a_cancelled_run_voids_its_questions(bench: Bench) -> None:
 
 
 async def test_a_reset_asks_again(bench: Bench) -> None:
-    """A run that somebody reset does not take the answer that the run before it got: not the old Signal, not its text."""
+    """A run that somebody reset does not take the answer that the run before it got, which the server sends again."""
     async with bench.worker():
         handle = await bench.start(playbook([ask(), block()]))
         row = await bench.asked(handle)
