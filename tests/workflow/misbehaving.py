@@ -39,3 +39,20 @@ class Slow(PostgresLedger):
         """Take a while."""
         await asyncio.sleep(self._seconds)
         return await super().intend(entry, traces)
+
+
+class Held(PostgresLedger):
+    """A ledger that holds one step up, once it has rendered what it wants to send."""
+
+    def __init__(self, engine: AsyncEngine, *, step: str) -> None:
+        super().__init__(engine)
+        self.reached = asyncio.Event()
+        self.go_on = asyncio.Event()
+        self._step = step
+
+    async def intend(self, entry: Entry, traces: Sequence[Event]) -> Verdict:
+        """Wait at the step until the test lets it go."""
+        if entry.step == self._step:
+            self.reached.set()
+            await self.go_on.wait()
+        return await super().intend(entry, traces)

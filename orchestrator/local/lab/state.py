@@ -37,6 +37,9 @@ class LabState:
         self._path = folder / "requests.jsonl"
         if self._path.exists():
             self._read_again()
+            if not self._path.read_bytes().endswith(b"\n"):  # cut off by a kill: the next entry is a line of its own
+                with self._path.open("a", encoding="utf-8") as log:
+                    log.write("\n")
         self._log = self._path.open("a", encoding="utf-8")
 
     def apply(self, entry: dict[str, Any]) -> tuple[int, Any]:

@@ -1,0 +1,193 @@
+"""The local stack: up, used, down; two at once; and nothing left behind, however it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import asyncpg
+import psutil
+import pytest
+
+from orchestrator.contract import Secret
+from orchestrator.errors import StackError
+from orchestrator.local import stack as local_stack
+from orchestrator.local.endpoints import current_endpoints, read_state
+from orchestrator.local.kafka import builtin_test_broker, have_jars
+from orchestrator.local.part import Launch, Ports
+from orchestrator.local.prepare import prepare
+from orchestrator.local.stack import down, missing_parts, running_stack, up
+from orchestrator.settings import DatabaseSettings, KafkaSettings, LocalSettings, Settings, TemporalSettings
+
+RUNS = """
+import asyncio, sys
+from orchestrator.local.stack import running_stack
+from orchestrator.settings import Settings
+async def main():
+    async with running_stack(Settings()) as endpoints:
+        print("up", flush=True)
+        await asyncio.Event().wait()
+asyncio.run(main())
+"""
+
+
+async def sql(database: str, statement: str) -> object:
+    connection = await asyncpg.connect(database.replace("+asyncpg", ""))
+    try:
+        return await connection.fetchval(statement)
+    finally:
+        await connection.close()
+
+
+async def test_data_survive_down_and_up_and_a_second_up_starts_nothing(tmp_path: Path) -> None:
+    """The servers outlive the command that started them, and are known again by pid and birth."""
+    settings = Settings(home=tmp_path)
+    endpoints = await up(settings)
+    try:
+        await prepare(settings, endpoints)
+        await sql(endpoints.database, "CREATE TABLE kept AS SELECT 42 AS answer")
+        before = read_state(tmp_path).parts
+        assert await up(settings) == endpoints
+        assert read_state(tmp_path).parts == before
+        assert (tmp_path / "stack.json").stat().st_mode & 0o077 == 0
+
+        assert sorted(await down(settings)) == ["kafka", "postgres", "temporal"]
+        assert all(started.process() is None for started in before.values())
+        with pytest.raises(StackError, match="tocsin up"):
+            current_endpoints(settings)
+
+        again = await up(settings)
+        assert await sql(again.database, "SELECT answer FROM kept") == 42
+    finally:
+        await down(settings)
+    assert await down(settings) == []
+
+
+async def test_a_taken_port_is_replaced_by_a_free_one(tmp_path: Path) -> None:
+    """Somebody else listens on the usual port: Postgres comes up on another."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        settings = only("postgres", tmp_path, local=LocalSettings(postgres_port=port))
+        try:
+            endpoints = await up(settings)
+            assert f":{port}/" not in endpoints.database
+            assert await sql(endpoints.database, "SELECT 1") == 1
+        finally:
+            await down(settings)
+
+
+def only(part: str, home: Path, **more: object) -> Settings:
+    """Settings by which only one part is started here; the others are said to be elsewhere."""
+    own: dict[str, object] = {
+        "kafka": KafkaSettings(bootstrap="127.0.0.1:1"),
+        "temporal": TemporalSettings(address="127.0.0.1:1"),
+        "postgres": DatabaseSettings(url=Secret("postgresql://nobody@127.0.0.1:1/none")),
+    }
+    own["database"] = own.pop("postgres")
+    own.pop("database" if part == "postgres" else part)
+    return Settings.model_validate({"home": home, **own, **more})
+
+
+def test_what_the_settings_name_is_not_started() -> None:
+    """`up` starts only what is missing."""
+    assert [part.name for part in missing_parts(only("temporal", Path()))] == ["temporal"]
+    assert [part.name for part in missing_parts(Settings())] == ["kafka", "temporal", "postgres"]
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_is_left_behind_however_the_process_ends(how: signal.Signals) -> None:
+    """Ctrl-C, a plain end, and kill -9: all servers are gone soon after."""
+    process = subprocess.Popen([sys.executable, "-c", RUNS], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"up\n"
+    family = psutil.Process(process.pid).children(recursive=True)
+    assert len(family) >= 6
+    os.kill(process.pid, how)
+    process.wait(30)
+    _, alive = psutil.wait_procs(family, timeout=20)
+    assert alive == []
+
+
+class Broken:
+    """A part that cannot start."""
+
+    name = "kafka"
+    ports = ("kafka",)
+
+    async def prepare(self, folder: Path, ports: Ports) -> Launch:
+        return Launch(["/bin/sh", "-c", "echo the disk is on fire >&2; exit 3"], dict(os.environ))
+
+    async def healthy(self, folder: Path, ports: Ports) -> bool:
+        return False
+
+    def address(self, folder: Path, ports: Ports) -> dict[str, str]:
+        return {}
+
+
+async def test_a_part_that_does_not_come_up_says_why(tmp_path: Path) -> None:
+    """With the end of its log; nothing of it stays."""
+    starter = local_stack._Starter(Settings(home=tmp_path), read_state(tmp_path), lambda part, what: None)
+    with pytest.raises(StackError, match="the disk is on fire"):
+        await starter.start([Broken()])
+    await starter.undo()
+
+
+async def test_two_stacks_run_at_the_same_time() -> None:
+    """Each on ports of its own."""
+    async with running_stack(only("temporal", Path())) as one, running_stack(only("temporal", Path())) as two:
+        assert one.temporal != two.temporal
+
+
+async def test_two_ups_of_one_folder_are_kept_apart(tmp_path: Path) -> None:
+    """The second says so instead of starting everything twice."""
+    with local_stack._only_one(tmp_path), pytest.raises(StackError, match="another"):
+        await up(Settings(home=tmp_path))
+
+
+async def test_preparing_again_changes_nothing(settings: Settings) -> None:
+    """Topics, attributes and schema are there already."""
+    endpoints = current_endpoints(settings)
+    await prepare(settings, endpoints)
+    await prepare(settings, endpoints)
+
+
+def test_the_built_in_test_broker_takes_records() -> None:
+    """What the demo falls back on where there is no Maven."""
+    from confluent_kafka import Producer  # noqa: PLC0415
+
+    with builtin_test_broker() as address:
+        producer = Producer({"bootstrap.servers": address})
+        producer.produce("topic", b"x")
+        assert producer.flush(10) == 0
+
+
+def test_the_jars_are_kept_for_the_next_time() -> None:
+    """Fetched once for all clones of this user."""
+    assert have_jars()
+
+
+async def test_waiting_for_a_part_ends(tmp_path: Path) -> None:
+    """A server that runs and never serves is given up after the time that the settings allow."""
+
+    class Silent(Broken):
+        """Runs, and never answers."""
+
+        async def prepare(self, folder: Path, ports: Ports) -> Launch:
+            return Launch(["/bin/sleep", "60"], dict(os.environ))
+
+    settings = Settings(home=tmp_path, local=LocalSettings(start_timeout=0.5))
+    starter = local_stack._Starter(settings, read_state(tmp_path), lambda part, what: None)
+    began = time.monotonic()
+    with pytest.raises(StackError, match=r"within 0\.5 s"):
+        await starter.start([Silent()])
+    await starter.undo()
+    await asyncio.sleep(0)
+    assert time.monotonic() - began < 20

@@ -1,0 +1,76 @@
+"""Settings: one typed model, the only reader of the environment, and clear about every mistake."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import SettingsError
+from orchestrator.settings import Settings, load_settings
+from tests.conftest import ROOT
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    """`TOCSIN_SECTION__NAME` lies over `tocsin.yaml`; what neither names has its default."""
+    file = tmp_path / "tocsin.yaml"
+    file.write_text("kafka: {bootstrap: 'file:1'}\nintake: {batch: 7}\n")
+    settings = load_settings({"TOCSIN_KAFKA__BOOTSTRAP": "env:2", "TOCSIN_SETTINGS": str(file)})
+    assert (settings.kafka.bootstrap, settings.intake.batch, settings.mode) == ("env:2", 7, "live")
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ({"TOCSIN_KAFKA__BOOTSRAP": "x"}, "did you mean TOCSIN_KAFKA__BOOTSTRAP"),
+        ({"TOCSIN_KAFFKA": "x"}, "no such setting"),
+        ({"TOCSIN_INTAKE__BATCH": "many"}, "intake.batch"),
+        ({"TOCSIN_SETTINGS": "/nowhere/x.yaml"}, "cannot be read"),
+    ],
+)
+def test_an_unknown_or_wrong_setting_is_refused_with_the_right_one(environment: dict[str, str], says: str) -> None:
+    """Nothing starts on a misspelling."""
+    with pytest.raises(SettingsError, match=says):
+        load_settings(environment)
+
+
+def test_unknown_names_in_the_file_are_refused_all_at_once(tmp_path: Path) -> None:
+    """With the nearest right word for each."""
+    file = tmp_path / "s.yaml"
+    file.write_text("kafka: {bootsrap: a}\nlocall: {}\n")
+    with pytest.raises(SettingsError) as refused:
+        load_settings({}, file)
+    assert "did you mean bootstrap?" in str(refused.value)
+    assert "did you mean local?" in str(refused.value)
+
+
+def test_secrets_come_from_elsewhere_and_print_as_stars(tmp_path: Path) -> None:
+    """`{env: NAME}` and `{file: PATH}` stand for them; no text or error shows them."""
+    (tmp_path / "pw").write_text("from-file\n")
+    file = tmp_path / "s.yaml"
+    file.write_text("database: {url: {env: DB}}\nkafka: {password: {file: pw}, security_protocol: WRONG}\n")
+    with pytest.raises(SettingsError) as refused:
+        load_settings({"DB": "postgresql://u:hunter2@h/d"}, file)
+    assert "hunter2" not in str(refused.value)
+    file.write_text("database: {url: {env: DB}}\nkafka: {password: {file: pw}}\n")
+    settings = load_settings({"DB": "postgresql://u:hunter2@h/d"}, file)
+    assert "hunter2" not in repr(settings)
+    assert "***" in repr(settings)
+    assert settings.kafka.client_options("b")["sasl.password"] == "from-file"
+
+
+def test_only_the_settings_read_the_environment() -> None:
+    """`os.environ` and `os.getenv` stand in one module."""
+    readers = set()
+    for path in [*(ROOT / "orchestrator").rglob("*.py"), *(ROOT / "integrations").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv"):
+                readers.add(path.relative_to(ROOT).as_posix())
+    assert readers == {"orchestrator/settings.py"}
+
+
+def test_the_defaults_are_enough_for_one_machine() -> None:
+    """No file and no environment: the local stack is used."""
+    settings = Settings()
+    assert (settings.kafka.bootstrap, settings.temporal.address, settings.database.url) == (None, None, None)
