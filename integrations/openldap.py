@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
 
 import ldap3
 from ldap3.core.exceptions import LDAPException, LDAPSocketOpenError
@@ -77,39 +76,57 @@ async def account_state(call: LdapCall, who: identity.Account) -> identity.Accou
 def change(
     directory: ldap3.Connection, call: LdapCall, who: identity.Account, locked: list[str]
 ) -> identity.AccountState:
-    """Set or clear the lock, then read it back: what is told is what the directory holds."""
-    found = state(directory, call, who)
-    if found.enabled is not bool(locked):
-        return found  # it is so already
-    directory.modify(found.id, {LOCKED: [(ldap3.MODIFY_REPLACE, locked)]})
-    raise_for(directory)
-    after = state(directory, call, who)
-    if after.enabled is bool(locked):
+    """Set or clear the lock, then read it back: what is told is what the directory holds.
+
+    A lock that too many wrong passwords made has a time and ends by itself; it is replaced by one that does not.
+    """
+    dn, held = entry(directory, call, who)
+    if held != locked:
+        directory.modify(dn, {LOCKED: [(ldap3.MODIFY_REPLACE, locked)]})  # type: ignore[no-untyped-call]
+        raise_for(directory)
+        dn, held = entry(directory, call, who)
+    if held != locked:
         raise Rejected("the directory took the change and the account is as it was")
-    return after
+    return shown(who, dn, held)
 
 
 def state(directory: ldap3.Connection, call: LdapCall, who: identity.Account) -> identity.AccountState:
-    """The one entry of this account; none or several are failures, since the wrong person would be hit."""
+    """The account as it is."""
+    return shown(who, *entry(directory, call, who))
+
+
+def shown(who: identity.Account, dn: str, held: list[str]) -> identity.AccountState:
+    """What an entry means: any lock keeps the account from signing in."""
+    return identity.AccountState(account=who.account, enabled=not held, id=dn)
+
+
+def entry(directory: ldap3.Connection, call: LdapCall, who: identity.Account) -> tuple[str, list[str]]:
+    """Name and lock of the one entry of this account.
+
+    None or several are failures, since the wrong person would be hit.
+    """
     wanted = f"({call.config.account_attribute}={escape_filter_chars(who.account)})"
     directory.search(call.config.base_dn, wanted, ldap3.SUBTREE, attributes=[LOCKED], size_limit=2)
     if directory.result["result"] != 4:  # sizeLimitExceeded: more than one, told below
         raise_for(directory)
-    entries = [one for one in directory.response if one["type"] == "searchResEntry"]
+    entries = [one for one in directory.response or [] if one["type"] == "searchResEntry"]
     if not entries:
         raise NotFound(f"no account {who.account} below {call.config.base_dn}")
     if len(entries) > 1:
         raise InvalidCall(f"several accounts are named {who.account} below {call.config.base_dn}")
     held = entries[0]["raw_attributes"].get(LOCKED) or []
-    return identity.AccountState(account=who.account, enabled=not held, id=entries[0]["dn"])
+    return entries[0]["dn"], [value.decode() for value in held]
 
 
-async def in_thread(call: LdapCall, work: Callable[[ldap3.Connection], Any]) -> Any:
+Work = Callable[[ldap3.Connection], identity.AccountState]
+
+
+async def in_thread(call: LdapCall, work: Work) -> identity.AccountState:
     """Do the work on a connection of its own, away from the event loop; the library blocks."""
     return await asyncio.to_thread(connected, call, work)
 
 
-def connected(call: LdapCall, work: Callable[[ldap3.Connection], Any]) -> Any:
+def connected(call: LdapCall, work: Work) -> identity.AccountState:
     """Bind, work, unbind; every error of the library becomes a failure with a kind."""
     seconds = max(1, int(call.seconds_left))
     server = ldap3.Server(call.config.url, connect_timeout=min(5, seconds), get_info=ldap3.NONE)

@@ -126,6 +126,19 @@ async def test_doing_it_again_changes_nothing(call: Caller) -> None:
     assert (await call("identity.account_state", account="bob")).enabled
 
 
+async def test_a_lock_that_would_end_by_itself_becomes_one_that_does_not(call: Caller, url: str) -> None:
+    """Locked by wrong passwords is not yet disabled; an account that is disabled stays so."""
+    admin = ldap3.Connection(url, "cn=admin,dc=corp,dc=test", "adminpw", auto_bind=True)
+    bob = "uid=bob,dc=corp,dc=test"
+    admin.modify(bob, {"pwdAccountLockedTime": [(ldap3.MODIFY_REPLACE, ["20260506100000Z"])]})
+
+    await call("identity.disable_account", account="bob")
+
+    admin.search(bob, "(objectClass=*)", ldap3.BASE, attributes=["pwdAccountLockedTime"])
+    assert admin.response[0]["raw_attributes"]["pwdAccountLockedTime"] == [b"000001010000Z"]
+    await call("identity.enable_account", account="bob")
+
+
 async def test_a_name_is_never_a_pattern(call: Caller, url: str) -> None:
     """The account `*` is one account, not everybody."""
     await call("identity.disable_account", account="*")

@@ -67,8 +67,9 @@ def _asked(run: str, subject: str, body: dict[str, Any]) -> tuple[str, str]:
 
 def _decided(run: str, subject: str, body: dict[str, Any]) -> tuple[str, str]:
     if body["auto"]:
-        values = ", ".join(f"{path}={value}" for path, value in body["auto_reason"]["values"].items())
-        return f"  no person needed: {values}", "bold"
+        reason = body.get("reason")
+        values = reason["values"] if isinstance(reason, dict) else {}
+        return "  no person needed: " + ", ".join(f"{path}={value}" for path, value in values.items()), "bold"
     return f"  decided {body['status']} by {body['by'] or 'silence'} ({body['trust']})", "bold yellow"
 
 
