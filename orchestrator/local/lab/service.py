@@ -33,7 +33,7 @@ ROUTES = (
 )
 MODES = ("ok", "cut_answer", "drop", "slow", "limited", "unavailable", "lie")
 """How a path may behave: `cut_answer` applies and then drops the connection, `drop` drops it before, `lie` says 200
-and does nothing, `limited` is 429 with Retry-After 1, `slow` waits two seconds before it applies."""
+and does nothing, `limited` is 429 with Retry-After 1, `slow` waits for `Lab.slow` seconds before it applies."""
 
 
 class Lab:
@@ -43,6 +43,7 @@ class Lab:
         self.state = LabState(folder)
         self.token = token or secrets.token_urlsafe(24)
         self.url = ""
+        self.slow = 2.0
         self._port = port
         self._modes: dict[str, tuple[str, int]] = {}
         self._runner: web.AppRunner | None = None
@@ -110,7 +111,7 @@ class Lab:
             }
             return refusals[mode]() if mode in refusals else _cut(request)
         if mode == "slow":
-            await asyncio.sleep(2)
+            await asyncio.sleep(self.slow)
         status, body = self.state.apply(entry)
         return _cut(request) if mode == "cut_answer" else web.json_response(body, status=status)
 
