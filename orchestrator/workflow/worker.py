@@ -23,5 +23,7 @@ def make_worker(client: Client, task_queue: str, activities: Activities, setting
         max_cached_workflows=settings.max_cached_runs,
         max_concurrent_local_activities=settings.max_activities,
         max_concurrent_activities=settings.max_activities,
+        # runs of a worker that died go to another one after this, instead of after ten seconds
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
         graceful_shutdown_timeout=timedelta(seconds=settings.graceful_seconds),
     )
