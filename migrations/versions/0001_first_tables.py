@@ -212,13 +212,15 @@ $$;
 #   send       nothing is open under this key: send now, before `send_before`
 #   replay     this attempt (or a later one) has ended: here is what came of it
 #   open       an earlier send has no outcome yet and may still be under way until `send_before`
-#   mismatch   the key is known with other parameters: never sent
+# The parameters that were recorded first stand: a run whose task is carried out again, with alerts that joined meanwhile,
+# may render others, which are recorded and never sent. `parameters` is given where they differ.
 INTEND = """
 CREATE FUNCTION tocsin.intend(a jsonb, traces jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 DECLARE
     entry tocsin.action;
     fresh boolean;
+    recorded jsonb;
 BEGIN
     PERFORM tocsin.record_all(traces);
     INSERT INTO tocsin.action (key, run, playbook, digest, event, step, path, capability, effect, integration, target,
@@ -237,8 +239,9 @@ BEGIN
             PERFORM tocsin.record('action.refused', a->>'run', entry.target,
                 jsonb_build_object('key', entry.key, 'step', a->>'step', 'reason', 'parameters_changed',
                                    'parameters', a->'parameters'));
-            RETURN jsonb_build_object('verdict', 'mismatch');
-        ELSIF entry.state = 'failed' AND entry.attempt < (a->>'attempt')::int THEN
+            recorded := entry.parameters;
+        END IF;
+        IF entry.state = 'failed' AND entry.attempt < (a->>'attempt')::int THEN
             UPDATE tocsin.action SET state = 'intended', attempt = (a->>'attempt')::int, sends = sends + 1,
                 send_before = clock_timestamp() + make_interval(secs => (a->>'send_within')::float),
                 until = clock_timestamp() + make_interval(secs => (a->>'expires')::float),
@@ -247,10 +250,12 @@ BEGIN
             WHERE key = entry.key RETURNING * INTO entry;
         ELSIF entry.state = 'intended' THEN
             RETURN jsonb_build_object('verdict', 'open', 'sends', entry.sends, 'until', entry.until,
+                'parameters', recorded,
                 'wait', GREATEST(0, extract(epoch FROM entry.send_before - clock_timestamp())),
                 'age', extract(epoch FROM clock_timestamp() - entry.send_before));
         ELSE
             RETURN jsonb_build_object('verdict', 'replay', 'state', entry.state, 'result', entry.result,
+                'parameters', recorded,
                 'integration', entry.integration, 'error_kind', entry.error_kind,
                 'error_message', entry.error_message, 'retry_after', entry.retry_after,
                 'milliseconds', entry.milliseconds);
@@ -260,7 +265,7 @@ BEGIN
         'key', entry.key, 'step', entry.step, 'capability', entry.capability, 'effect', entry.effect,
         'integration', entry.integration, 'parameters', entry.parameters, 'mode', entry.mode,
         'approval', entry.approval, 'until', entry.until, 'attempt', entry.attempt, 'send', entry.sends));
-    RETURN jsonb_build_object('verdict', 'send', 'sends', entry.sends, 'until', entry.until,
+    RETURN jsonb_build_object('verdict', 'send', 'sends', entry.sends, 'until', entry.until, 'parameters', recorded,
         'send_before', extract(epoch FROM entry.send_before), 'now', extract(epoch FROM clock_timestamp()));
 END
 $$;

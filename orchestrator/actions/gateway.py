@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from pydantic import ValidationError
@@ -108,8 +109,8 @@ class Gateway:
         verdict = await self._ledger.intend(entry, events)
         if verdict.verdict == "replay":
             return outcome_of(verdict, verdict.integration)
-        if verdict.verdict == "mismatch":
-            return failed(FailureKind.INVALID, f"step {call.step}: recorded before with other parameters", configured)
+        if verdict.parameters is not None:
+            shipment = as_recorded(shipment, call, capability, verdict.parameters)
         if shadow:
             return await self._shadowed(shipment, capability, parameters, verdict)
         return outcome_of(await self._sender.carry_out(shipment, verdict, asked_at), configured.name)
@@ -205,6 +206,15 @@ def canonical(
         expires=call.expires,
         undo=capability.inverse,
     )
+
+
+def as_recorded(
+    shipment: Shipment, call: ActionCall, capability: AnyCapability, recorded: dict[str, object]
+) -> Shipment:
+    """The shipment with the parameters that its key was recorded with first."""
+    parameters = capability.takes.model_validate(recorded)
+    request = canonical(call, capability, parameters, shipment.request.integration)
+    return replace(shipment, parameters=parameters, request=request)
 
 
 def told(context: RunContext, trace: Trace) -> Event:

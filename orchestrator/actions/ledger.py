@@ -67,14 +67,15 @@ class Verdict(Ending):
     """What the ledger says to an intent.
 
     `send`: go, before `send_before`. `replay`: it has ended, here is what came of it. `open`: an earlier send has no
-    outcome; it may still leave for `wait` seconds. `mismatch`: the key is known with other parameters. `lost`: somebody
-    else took the resend.
+    outcome; it may still leave for `wait` seconds. `lost`: somebody else took the resend. `parameters` are those that
+    the key was recorded with first, where they differ from the ones asked for: only those may be sent.
     """
 
-    verdict: Literal["send", "replay", "open", "mismatch", "lost"]
+    verdict: Literal["send", "replay", "open", "lost"]
     sends: int = 0
     until: datetime | None = None
     wait: float = 0.0
+    parameters: dict[str, Any] | None = None
     integration: str | None = None
 
 

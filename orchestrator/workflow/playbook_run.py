@@ -65,6 +65,8 @@ class PlaybookRun:
 
     async def _carry_out(self, start: RunStart, host: TemporalHost) -> dict[str, Any]:
         """Run the playbook, record the end; what came too late is counted, or goes on as a run of its own."""
+        if start.inbox:  # they came before the first step, so it sees them
+            await host.take_in()
         ended = await self._interpret(start, host)
         await host.local("finish", _finish(host, ended), type(None), summary="record the end")
         error = ended.result.error

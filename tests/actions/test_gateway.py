@@ -235,16 +235,36 @@ async def test_a_failure_is_kept_and_a_further_attempt_may_send_again(
 async def test_other_parameters_under_a_known_key_are_recorded_and_never_sent(
     catalog: Catalog, ledger: PostgresLedger, target: Target, engine: AsyncEngine
 ) -> None:
-    """A run that renders a step differently the second time cannot act on another address."""
+    """A run that renders a step differently the second time gets the first result and acts on no other address."""
     act = gateway(catalog, ledger, target).act
-    await act(context(), block("203.0.113.7"), ())
+    first = await act(context(), block("203.0.113.7"), ())
 
     changed = await act(context(), block("203.0.113.8"), ())
 
-    assert changed.error is not None
-    assert changed.error.kind is FailureKind.INVALID
+    assert changed.output == first.output
     assert target.asked == ["block 203.0.113.7"]
     assert (await told(engine))[-1].body["reason"] == "parameters_changed"
+
+
+async def test_what_was_meant_first_is_what_is_sent_after_a_crash(
+    catalog: Catalog, ledger: PostgresLedger, target: Target
+) -> None:
+    """The worker died before sending, and the run renders another address now: the recorded one is blocked."""
+    failures = iter([RateLimited("not yet")])
+
+    def refuse_first() -> None:
+        for failure in failures:
+            raise failure
+
+    target.misbehave = refuse_first
+    act = gateway(catalog, ledger, target).act
+    await act(context(), block("203.0.113.7"), ())
+
+    again = await act(context(), block("203.0.113.8", attempt=2), ())
+
+    assert again.output is not None
+    assert again.output["ip"] == "203.0.113.7"
+    assert list(target.effects.values()) == ["block 203.0.113.7"]
 
 
 async def test_a_read_is_recorded_and_answers_the_same_when_asked_again(
