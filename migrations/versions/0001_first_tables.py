@@ -212,8 +212,8 @@ $$;
 #   send       nothing is open under this key: send now, before `send_before`
 #   replay     this attempt (or a later one) has ended: here is what came of it
 #   open       an earlier send has no outcome yet and may still be under way until `send_before`
-# The parameters that were recorded first stand: a run whose task is carried out again, with alerts that joined meanwhile,
-# may render others, which are recorded and never sent. `parameters` is given where they differ.
+# The parameters that were recorded first stand: a run whose task is carried out again, with alerts that joined
+# meanwhile, may render others, which are recorded and never sent. `parameters` is given where they differ.
 INTEND = """
 CREATE FUNCTION tocsin.intend(a jsonb, traces jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
