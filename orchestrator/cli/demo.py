@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import shutil
 import signal
 import sys
@@ -136,8 +137,8 @@ def _progress(part: str, what: str) -> None:
 async def _show(tocsin: Tocsin, lab: Lab, home: Path, stop: asyncio.Event, *, stay: bool) -> Counts:
     """Play, narrate, let somebody answer, sum up."""
     _links(tocsin, lab)
-    sent = await _play(tocsin, pause=0.15 if stay else 0.01)
     narrator = Narrator(tocsin.engine, lambda line, style: out.print(Text(line, style=style)))
+    sent = await _play(tocsin, narrator, pause=0.15 if stay else 0.01)
     counts = await _settle(tocsin, narrator, sent, stop)
     questions = Questions(tocsin.engine)
     waiting = await questions.listed()
@@ -165,7 +166,7 @@ def _links(tocsin: Tocsin, lab: Lab) -> None:
     say("")
 
 
-async def _play(tocsin: Tocsin, *, pause: float) -> int:
+async def _play(tocsin: Tocsin, narrator: Narrator, *, pause: float) -> int:
     """Send the recording and one broken record; how many alerts that were, dead letters included."""
     lines = (tocsin.settings.playbooks / RECORDING).read_bytes().splitlines()
     half = len(lines) // 2
@@ -175,6 +176,7 @@ async def _play(tocsin: Tocsin, *, pause: float) -> int:
     for record in records:
         producer.produce(tocsin.settings.kafka.topics.alerts, record)
         producer.poll(0)
+        await narrator.catch_up()
         await asyncio.sleep(pause)
     await asyncio.to_thread(producer.flush)
     return sum(b'"event_type": "alert"' in record for record in records)
@@ -209,12 +211,9 @@ def _invite(tocsin: Tocsin, row: ApprovalRow, home: Path) -> None:
     say(f"One run waits for a person: {row.run}", "bold yellow")
     say(f"  in Temporal's UI: {ui}{row.workflow_id.replace('/', '%2F')}")
     say(f'    More actions, Send a signal, `approve`, and paste: {{"step": "{row.step}", "digest": "{row.digest}"}}')
-    say(f"  or in another terminal: TOCSIN_HOME={_relative(home)} {_command()} approve {row.run} --step {row.step}")
+    command = f"TOCSIN_HOME={shlex.quote(str(home))} {_command()} approve {row.run} --step {row.step}"
+    say(f"  or in another terminal: {command}")
     say("")
-
-
-def _relative(path: Path) -> Path:
-    return path if not path.is_absolute() else Path("~") / path.relative_to(Path.home())
 
 
 def _command() -> str:
