@@ -2,6 +2,19 @@
 # Install what the tests against real products need: quick when it is there already. As root on Debian 12.
 set -euo pipefail
 
+# public data for the tests of the offline look-up: the countries of addresses (PDDL 1.0)
+data=${XDG_CACHE_HOME:-$HOME/.cache}/tocsin/addresses
+if command -v npm >/dev/null; then
+  mkdir -p "$data"
+  for database in iptoasn-country; do
+    [ -s "$data/$database.mmdb" ] && continue
+    scratch=$(mktemp -d)
+    (cd "$scratch" && npm pack --silent "@ip-location-db/$database-mmdb" >/dev/null && tar xzf ./*.tgz) \
+      && cp "$scratch/package/$database.mmdb" "$data/$database.mmdb" || echo "no address data: $database" >&2
+    rm -rf "$scratch"
+  done
+fi
+
 packages=(crowdsec crowdsec-firewall-bouncer nftables iproute2 curl slapd ldap-utils
   request-tracker5 rt5-db-sqlite rt5-standalone chromium tmux)
 
