@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ from orchestrator.settings import Settings
 from orchestrator.workflow.activities import Activities
 from orchestrator.workflow.approval import names
 from orchestrator.workflow.claims import Claims
-from orchestrator.workflow.client import connect
+from orchestrator.workflow.client import connect, keep_token_fresh
 from orchestrator.workflow.questions import Questions
 from orchestrator.workflow.start import TemporalStarter
 from orchestrator.workflow.worker import make_worker
@@ -140,7 +141,11 @@ async def connected(settings: Settings, endpoints: Endpoints) -> AsyncIterator[T
     engine = make_engine(endpoints.database, pool=settings.database.pool)
     try:
         temporal = await connect(settings.temporal, endpoints.temporal)
-        yield Tocsin(settings, endpoints, catalog, engine, temporal, site)
+        token = asyncio.create_task(keep_token_fresh(temporal, settings.temporal))
+        try:
+            yield Tocsin(settings, endpoints, catalog, engine, temporal, site)
+        finally:
+            token.cancel()
     finally:
         await site.close()
         await engine.dispose()

@@ -125,12 +125,9 @@ def _sure(signal: str) -> bool:
 
 async def _send(settings: Settings, endpoints: Endpoints, row: ApprovalRow, signal: str, note: str) -> None:
     """The one way in: the same Signal that the UI sends."""
-    client = await connect(settings.temporal, endpoints.temporal)
     identity = f"{getpass.getuser()}@{socket.gethostname()}"
-    named = await client.connect(
-        endpoints.temporal, namespace=client.namespace, identity=identity, data_converter=client.data_converter
-    ) if not settings.temporal.tls else client  # fmt: skip
-    handle = named.get_workflow_handle(row.workflow_id)
+    client = await connect(settings.temporal, endpoints.temporal, identity=identity)
+    handle = client.get_workflow_handle(row.workflow_id)
     try:
         await handle.signal(signal, Answer(step=row.step, digest=row.digest, note=note))
     except RPCError as error:

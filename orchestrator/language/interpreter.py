@@ -300,7 +300,9 @@ async def _approval(run: _Run, name: str, step: Any, path: tuple[str, ...], seen
     for covered in asked.covers:
         run.decisions[covered] = decision
     if decision.status is StepStatus.FAILED:
-        raise StepFailed(name, StepError(kind=FailureKind.REFUSED_BY_POLICY, message="nobody answered in time"))
+        raise StepFailed(
+            name, StepError(kind=FailureKind.REFUSED_BY_POLICY, message=decision.note or "nobody answered in time")
+        )
     return told(decision.status, decision.model_dump(mode="json", include={"by", "at", "trust", "note", "auto"}))
 
 

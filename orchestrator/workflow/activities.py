@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import structlog
@@ -33,7 +35,10 @@ from orchestrator.workflow.messages import (
 from orchestrator.workflow.questions import Questions, approval_id, digest_shown
 
 log = structlog.get_logger()
-F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
+GRACE = 5.0
+"""seconds that what is under way may still take when the worker is asked to end"""
+RESUME_AFTER = timedelta(seconds=6)
+F = TypeVar("F", bound=Callable[..., Coroutine[Any, Any, Any]])
 
 
 def _edge(method: F) -> F:
@@ -42,7 +47,9 @@ def _edge(method: F) -> F:
     @functools.wraps(method)
     async def guarded(*arguments: Any) -> Any:
         try:
-            return await method(*arguments)
+            return await _until_shutdown(method(*arguments))
+        except ApplicationError:
+            raise
         except TocsinError as error:
             raise ApplicationError(str(error), type=type(error).__name__, non_retryable=not error.retry) from error
         except Exception as error:
@@ -51,6 +58,27 @@ def _edge(method: F) -> F:
             raise ApplicationError(message, type="Broken", non_retryable=True) from error
 
     return guarded  # type: ignore[return-value]
+
+
+async def _until_shutdown(work: Coroutine[Any, Any, Any]) -> Any:
+    """The work's result; given up a while after the worker was asked to end.
+
+    The SDK waits for local activities as long as they take, and a target that hangs would keep the process from ending.
+    What is given up is like a crash: the ledger has the intent, and the next worker finds out what became of it.
+    """
+    working = asyncio.ensure_future(work)
+    ending = asyncio.ensure_future(activity.wait_for_worker_shutdown())
+    try:
+        await asyncio.wait((working, ending), return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait((working,), timeout=GRACE)
+    finally:
+        ending.cancel()
+        if not working.done():
+            working.cancel()
+    if not done:
+        # a delay above the host's threshold makes it a timer at the server, and the task can end with the worker
+        raise ApplicationError("the worker ends; another one goes on", type="WorkerEnds", next_retry_delay=RESUME_AFTER)
+    return working.result()
 
 
 class Activities:

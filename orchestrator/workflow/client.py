@@ -14,13 +14,14 @@ from orchestrator.errors import SettingsError, Unavailable
 from orchestrator.settings import TemporalSettings
 
 
-async def connect(settings: TemporalSettings, address: str) -> Client:
+async def connect(settings: TemporalSettings, address: str, *, identity: str | None = None) -> Client:
     """A client that is connected; raises `Unavailable` where nobody answers there."""
     token = _token(settings)
     try:
         return await Client.connect(
             address,
             namespace=settings.namespace,
+            identity=identity,
             tls=_tls(settings),
             rpc_metadata={"authorization": f"Bearer {token}"} if token else {},
             data_converter=pydantic_data_converter,

@@ -65,7 +65,7 @@ class TemporalStarter:
         except WorkflowAlreadyStartedError:
             return False
         except RPCError as error:
-            raise _sorted(error) from error
+            raise refusal(error) from error
         return True
 
     async def _join(self, workflow_id: str, requests: Sequence[StartRequest]) -> bool:
@@ -77,7 +77,7 @@ class TemporalStarter:
             except RPCError as error:
                 if error.status is RPCStatusCode.NOT_FOUND:
                     return False
-                raise _sorted(error) from error
+                raise refusal(error) from error
         return True
 
 
@@ -110,11 +110,17 @@ def summary(request: StartRequest) -> str:
     return line.encode()[:200].decode(errors="ignore")
 
 
-def _sorted(error: RPCError) -> DeadLetter | Unavailable:
-    """What a refusal of Temporal means: too large for ever, or not now."""
-    text = str(error).lower()
-    if error.status in (RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.RESOURCE_EXHAUSTED) and (
-        "size" in text or "larger" in text or "exceed" in text
-    ):
+def refusal(error: RPCError) -> DeadLetter | Unavailable:
+    """What a refusal of Temporal means: too large for ever, or not now.
+
+    The words decide, since a rate limit and a limit of Signals have the same status, and those pass: an alert that is
+    only refused for now must never become a dead letter.
+    """
+    words = error.message.lower()
+    too_large = {
+        RPCStatusCode.INVALID_ARGUMENT: "blob data size exceeds" in words,
+        RPCStatusCode.RESOURCE_EXHAUSTED: "larger than max" in words,
+    }
+    if too_large.get(error.status, False):
         return DeadLetter("too_large_for_temporal", "Temporal refuses a start of this size")
     return Unavailable(f"Temporal cannot take it now ({error.status.name}): {error.message}")

@@ -10,9 +10,10 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import ApplicationError, CancelledError
 
 from orchestrator.errors import Rejected, TargetUnavailable
+from orchestrator.workflow.activities import GRACE
 from orchestrator.workflow.start import argument
 from tests.workflow.bench import Bench, an_alert, ask, block, eventually, look_up, metadata, playbook, ticket
-from tests.workflow.misbehaving import AwayAtFirst, Slow
+from tests.workflow.misbehaving import AwayAtFirst, Held, Slow
 
 
 async def test_steps_run_in_their_order(bench: Bench) -> None:
@@ -204,6 +205,22 @@ async def test_a_run_goes_on_when_its_worker_is_gone(bench: Bench) -> None:
         await handle.result()
 
     assert [one for one in bench.target.asked if not one.startswith("look")] == ["block 203.0.113.7", "open After"]
+
+
+async def test_a_worker_that_is_asked_to_end_does_not_wait_for_a_target_that_hangs(bench: Bench) -> None:
+    """It gives what is under way a few seconds; then the next worker finds out what became of it."""
+    bench.ledger = held = Held(bench.engine, step="block")
+    async with bench.worker():
+        handle = await bench.start(playbook([look_up(), block()]))
+        await asyncio.wait_for(held.reached.wait(), 20)
+        asked_to_end = asyncio.get_running_loop().time()
+    assert asyncio.get_running_loop().time() - asked_to_end < GRACE + 3
+
+    bench.ledger = None
+    async with bench.worker():
+        await handle.result()
+
+    assert bench.target.asked == ["look up 203.0.113.7", "block 203.0.113.7"]
 
 
 async def test_a_cancelled_run_sends_nothing_more(bench: Bench) -> None:

@@ -1,0 +1,56 @@
+"""The workflow's code, and what it calls, reads no clock, no chance and no world: a replay must come out the same."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import orchestrator
+
+ROOT = Path(orchestrator.__file__).parent
+WORKFLOW = [
+    ROOT / "workflow" / f"{name}.py" for name in ("playbook_run", "temporal_host", "inbox", "messages", "visible")
+]
+LANGUAGE = [
+    *(ROOT / "language" / f"{name}.py" for name in ("interpreter", "host", "model", "program", "durations")),
+    *sorted((ROOT / "language" / "expressions").rglob("*.py")),
+]
+FORBIDDEN_MODULES = {
+    *("time", "random", "secrets", "uuid", "os", "sys", "socket", "subprocess", "threading", "multiprocessing"),
+    *("pathlib", "tempfile", "shutil", "io", "glob", "sqlalchemy", "asyncpg", "confluent_kafka", "httpx", "aiohttp"),
+    *("urllib.request", "requests", "structlog"),
+}
+FORBIDDEN_CALLS = frozenset({"now", "utcnow", "today", "time", "monotonic", "uuid4", "open", "getenv", "hash", "id"})
+ALLOWED_OWNERS = frozenset({"workflow", "self", "host", "self.host", "run.host"})
+"""whose `now()` is the workflow's own clock"""
+
+
+@pytest.mark.parametrize("file", [*WORKFLOW, *LANGUAGE], ids=lambda file: str(file.relative_to(ROOT)))
+def test_workflow_code_depends_on_nothing_but_history(file: Path) -> None:
+    """A clock, chance, a hash that differs from process to process, or I/O would make a replay take another way."""
+    tree = ast.parse(file.read_text())
+
+    assert [*_modules(tree), *_calls(tree)] == []
+
+
+def _modules(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module or ""]
+        yield from (f"imports {name}" for name in names if {name, name.partition(".")[0]} & FORBIDDEN_MODULES)
+
+
+def _calls(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        owner = ast.unparse(node.func.value) if isinstance(node.func, ast.Attribute) else ""
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
+        if name in FORBIDDEN_CALLS and owner not in ALLOWED_OWNERS:
+            yield f"line {node.lineno}: calls {ast.unparse(node.func)}"
