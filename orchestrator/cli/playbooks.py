@@ -23,16 +23,19 @@ def add_to(app: App) -> None:
     app.command(run_tests, name="test")
 
 
-def check(*files: Path, form: Literal["text", "json", "github"] = "text") -> None:
+def check(*files: Path, json: bool = False, form: Literal["text", "json", "github"] = "text") -> None:
     """Read the playbooks and say everything that is wrong with them, with file, line and likely fix.
 
     Parameters
     ----------
     files
         Files to check; all of the playbooks' folder where none is named.
+    json
+        One line of JSON: file, line, column, code, message, hint and level of each finding.
     form
-        `json` for machines, `github` for annotations of a pull request.
+        `json` as above, `github` for annotations of a pull request.
     """
+    form = "json" if json else form
     loaded = _load(files, scan())
     for finding in loaded.findings:
         _tell(finding, form)
