@@ -6,14 +6,16 @@ import re
 from datetime import timedelta
 
 _UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
-_FORM = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?")
+_FORM = re.compile(r"(?:([0-9]{1,6})d)?(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?")
 LONGEST = timedelta(days=3650)
 
 
 def parse_duration(text: object) -> timedelta:
     """The duration that the text means; raises `ValueError` with the likely fix."""
-    if isinstance(text, bool) or not isinstance(text, str):
-        raise ValueError(f"{text!r} has no unit; write it as {text}s, {text}m, {text}h or {text}d")
+    if not isinstance(text, str):
+        if isinstance(text, int) and not isinstance(text, bool):
+            raise ValueError(f"{text!r} has no unit; write it as {text}s, {text}m, {text}h or {text}d")
+        raise ValueError(f"{text!r} is not a duration; write 90s, 30m, 24h, 7d or 1h30m")
     match = _FORM.fullmatch(text.strip())
     if match is None or not any(match.groups()):
         raise ValueError(f"{text!r} is not a duration; write 90s, 30m, 24h, 7d or 1h30m")

@@ -5,6 +5,7 @@ YAML 1.1, which most libraries read, takes `on:` for true and `010` for 8; here 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import Any
 
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from yaml.reader import ReaderError
 
 from orchestrator.errors import FilesRefused, Finding, Place
 
@@ -61,18 +63,21 @@ def read_yaml(text: str, file: str) -> Document:
     """The document of a file; raises `FilesRefused` with all that is wrong with it as YAML."""
     if len(text) > LARGEST:
         raise FilesRefused([Finding(Place(file, 1), "too_large", f"larger than {LARGEST} characters")])
-    loader = _CoreLoader(text)
     try:
-        root = loader.get_single_node()
+        findings = _marked(text, file)
+        root = _CoreLoader(text).get_single_node()
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        problem = f"the character U+{error.character:04X} cannot stand in YAML"
+        hint = "write it as an escape in double quotes, or leave it out"
+        raise FilesRefused([Finding(Place(file, line), "yaml", problem, hint)]) from None
     except yaml.YAMLError as error:
         raise FilesRefused([_explained(error, text, file)]) from None
     except RecursionError:
         raise FilesRefused([Finding(Place(file, 1), "too_deep", f"nested more than {DEEPEST} deep")]) from None
-    finally:
-        loader.dispose()
     reader = _Reader(file)
     data = reader.read(root, ()) if root is not None else None
-    findings = [*_anchors(text, file), *reader.findings]
+    findings += reader.findings
     if findings:
         raise FilesRefused(findings)
     return Document(file, text, data, reader.places)
@@ -138,22 +143,32 @@ def _whole(text: str) -> int:
     return int(text, 10)
 
 
+def _fraction(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
 _SCALARS: dict[str, Any] = {
     "null": lambda text: None,
     "bool": lambda text: text.lower() == "true",
     "int": _whole,
-    "float": float,
+    "float": _fraction,
     "str": str,
 }
 
 
-def _anchors(text: str, file: str) -> list[Finding]:
+def _marked(text: str, file: str) -> list[Finding]:
+    """Anchors, aliases and tags: they make a file mean something else than it looks like."""
     found = []
     for event in yaml.parse(text, Loader=_CoreLoader):
+        mark = event.start_mark
+        place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file, 1)
         if getattr(event, "anchor", None):
-            mark = event.start_mark
-            place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file, 1)
             found.append(Finding(place, "anchor", "anchors and aliases are not read", "write the value out"))
+        elif tag := getattr(event, "tag", None):
+            found.append(Finding(place, "tag", f"the tag {tag} is not read", "write the value plainly"))
     return found
 
 

@@ -137,10 +137,10 @@ def test_a_bomb_is_refused_or_ends_within_limits(source: str) -> None:
         "{% for a in words %}{% for b in words %}" * 12 + "x" + "{% endfor %}{% endfor %}" * 12,
         "{% for a in many %}{% for b in many %}{% for c in many %}{{ a }}{% endfor %}{% endfor %}{% endfor %}",
         "{{ (big ~ big ~ big ~ big ~ big) | length }}",
-        "{{ many | map('x') | length }}{{ (many + many + many) | unique | length }}",
+        "{% for a in many %}{{ many | unique | length }}{% endfor %}",
         "{{ big | replace('a', big) | length }}",
     ],
-    ids=["nested loops", "loop over loop", "doubling", "unique of sums", "replace"],
+    ids=["nested loops", "loop over loop", "doubling", "a filter in a loop", "replace"],
 )
 def test_work_is_bounded_whatever_the_alert_holds(template: str) -> None:
     """The same bomb ends at the same place every time, by counting and not by the clock."""

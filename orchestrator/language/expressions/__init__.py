@@ -6,6 +6,7 @@ closures. Fields are items, never attributes; filters give lists, never generato
 
 from orchestrator.language.expressions.compiled import (
     Expression,
+    Names,
     Reason,
     Template,
     Tree,
@@ -13,6 +14,7 @@ from orchestrator.language.expressions.compiled import (
     compile_template,
     compile_tree,
     compile_value,
+    render_tree,
 )
 from orchestrator.language.expressions.types import Problem, check_types
 from orchestrator.language.expressions.values import ABSENT, plain
@@ -20,6 +22,7 @@ from orchestrator.language.expressions.values import ABSENT, plain
 __all__ = [
     "ABSENT",
     "Expression",
+    "Names",
     "Problem",
     "Reason",
     "Template",
@@ -30,4 +33,5 @@ __all__ = [
     "compile_tree",
     "compile_value",
     "plain",
+    "render_tree",
 ]

@@ -1,6 +1,11 @@
-"""Fixed limits of every evaluation, whoever wrote the expression, and the meter that holds it to them."""
+"""Fixed limits of every evaluation, whoever wrote the expression, and the meter that holds it to them.
+
+Everything is counted, nothing is timed: the same expression over the same values ends at the same place everywhere.
+"""
 
 from __future__ import annotations
+
+import math
 
 from orchestrator.errors import LimitExceeded
 
@@ -9,15 +14,19 @@ SOURCE = 16_384
 NODES = 2_000
 """nodes of its syntax tree"""
 DEPTH = 60
-"""nesting of its syntax tree, and of the data that it walks over"""
+"""nesting of its syntax tree"""
+DATA_DEPTH = 100
+"""nesting of the values that it walks over; an alert's original is at most 64 deep"""
 STEPS = 200_000
-"""steps of one evaluation: a turn of a loop, an item that a filter looks at, 64 characters that it reads"""
+"""steps of one evaluation: a node in a turn of a loop, an item that a filter looks at, 64 characters that it reads"""
 TEXT = 262_144
 """characters of one text"""
 BUILT = 1_048_576
-"""characters and items built in one evaluation, all together"""
+"""characters and items built in one evaluation, all together; also the size of a value that leaves it"""
 NUMBER = 2**63
 """how far from zero a whole number may be"""
+PATTERN_COST = 8
+"""a pattern's search costs this many times the reading of its text"""
 
 
 class Meter:
@@ -35,15 +44,19 @@ class Meter:
         if self.steps > STEPS:
             raise LimitExceeded(f"takes more than {STEPS} steps")
 
-    def read(self, text: str) -> str:
+    def read(self, text: str, times: int = 1) -> str:
         """Count the reading of a text."""
-        self.step(1 + len(text) // 64)
+        self.step(1 + times * (len(text) // 64))
         return text
+
+    def room_for(self, size: int) -> None:
+        """Raise `LimitExceeded` before a text of this many characters is built, where it would be too long."""
+        if size > TEXT:
+            raise LimitExceeded(f"builds a text of more than {TEXT} characters")
 
     def text(self, text: str) -> str:
         """Count a text that was built."""
-        if len(text) > TEXT:
-            raise LimitExceeded(f"builds a text of more than {TEXT} characters")
+        self.room_for(len(text))
         self._build(len(text))
         return text
 
@@ -60,6 +73,9 @@ class Meter:
 
 def number(value: float) -> float:
     """The number, if it is one that fits."""
-    if isinstance(value, int) and not -NUMBER <= value < NUMBER:
-        raise LimitExceeded("makes a number of more than 64 bits")
+    if isinstance(value, int):
+        if not -NUMBER <= value < NUMBER:
+            raise LimitExceeded("makes a number of more than 64 bits")
+    elif not math.isfinite(value):
+        raise LimitExceeded("makes a number that is too large, or none at all")
     return value

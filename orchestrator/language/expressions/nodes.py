@@ -1,55 +1,19 @@
-"""The tree of Jinja's parser, checked against the allow-list and turned into closures.
-
-A closure takes a `Frame` and gives a value. In a lenient frame (a condition) what is absent stays absent and compares
-false; in a strict one (a parameter) using it raises `ValueAbsent`.
-"""
+"""The tree of Jinja's parser, checked against the allow-list and turned into closures."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable
 from typing import Any
 
 from jinja2 import nodes
 
-from orchestrator.errors import ExpressionError, ValueAbsent
-from orchestrator.language.expressions.filters.registry import FILTERS, TESTS, Tool, load
-from orchestrator.language.expressions.limits import DEPTH, Meter, number
-from orchestrator.language.expressions.values import (
-    Absent,
-    contains,
-    equal,
-    field,
-    is_absent,
-    kind_of,
-    less,
-    present,
-    text_of,
-    truth,
-)
-
-load()
-
-
-class Frame:
-    """One evaluation: the names that it may read, and what it has used."""
-
-    __slots__ = ("lenient", "meter", "names")
-
-    def __init__(self, names: Mapping[str, Any], *, lenient: bool) -> None:
-        self.names = names
-        self.lenient = lenient
-        self.meter = Meter()
-
-    def inner(self, **more: Any) -> Frame:
-        """The same evaluation with further names: the body of a loop."""
-        inside = Frame({**self.names, **more}, lenient=self.lenient)
-        inside.meter = self.meter
-        return inside
-
-
-Closure = Callable[[Frame], Any]
+from orchestrator.errors import ExpressionError
+from orchestrator.language.expressions import operators
+from orchestrator.language.expressions.frame import Closure, Frame
+from orchestrator.language.expressions.limits import DEPTH, number
+from orchestrator.language.expressions.tools import call_closure, filter_closure, test_closure
+from orchestrator.language.expressions.values import Absent, field, is_absent, text_of, truth
 
 
 def closure_of(node: nodes.Node, depth: int = 0) -> Closure:
@@ -94,33 +58,50 @@ def _name(node: nodes.Name, depth: int) -> Closure:
 
 def _const(node: nodes.Const, depth: int) -> Closure:
     value = node.value
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int | float) and not isinstance(value, bool):
         number(value)
+    if isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise ExpressionError("a text holds half a surrogate pair")
     return lambda frame: value
 
 
 def _field(node: nodes.Getattr | nodes.Getitem, depth: int) -> Closure:
     if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Slice):
         raise ExpressionError("slices are not part of the language", hint="use `| first(n)`")
-    base = closure_of(node.node, depth)
-    arg = nodes.Const(node.attr) if isinstance(node, nodes.Getattr) else node.arg
-    key = closure_of(arg, depth)
-    shown = ".".join(path_of(node) or ("the value",))
-    return lambda frame: field(base(frame), key(frame), shown)
+    base, path = closure_of(node.node, depth), path_of(node)
+    shown = ".".join(path or ("the value",))
+    known_shape = "raw" not in (path or ())[:-1]  # nobody can know what an original looks like
+    if isinstance(node, nodes.Getattr):
+        name = node.attr
+        return lambda frame: field(base(frame), name, shown, known_shape=known_shape)
+    key = closure_of(node.arg, depth)
+    return lambda frame: field(base(frame), key(frame), shown, known_shape=known_shape)
+
+
+def _kept(frame: Frame, value: Any) -> Any:
+    """What is put into a list or object: none where a condition finds nothing."""
+    if isinstance(value, Absent):
+        frame.absent(value)
+        return None
+    return value
 
 
 def _list(node: nodes.List | nodes.Tuple, depth: int) -> Closure:
     items = [closure_of(item, depth) for item in node.items]
-    return lambda frame: frame.meter.items([present(item(frame)) for item in items])
+    return lambda frame: frame.meter.items([_kept(frame, item(frame)) for item in items])
 
 
 def _dict(node: nodes.Dict, depth: int) -> Closure:
     pairs = [(closure_of(pair.key, depth), closure_of(pair.value, depth)) for pair in node.items]
 
     def make(frame: Frame) -> dict[str, Any]:
-        made = {key(frame): present(value(frame)) for key, value in pairs}
-        if not all(isinstance(key, str) for key in made):
-            raise ExpressionError("the names in an object are text")
+        made: dict[str, Any] = {}
+        for key, value in pairs:
+            name = key(frame)
+            if not isinstance(name, str):
+                raise ExpressionError("the names in an object are text")
+            made[str(name)] = _kept(frame, value(frame))
+        frame.meter.step(len(pairs))
         return made
 
     return make
@@ -154,224 +135,49 @@ def _not(node: nodes.Not, depth: int) -> Closure:
 def _choice(node: nodes.CondExpr, depth: int) -> Closure:
     test, then = closure_of(node.test, depth), closure_of(node.expr1, depth)
     otherwise = closure_of(node.expr2, depth) if node.expr2 else lambda frame: None
-    return lambda frame: then(frame) if truth(test(frame)) else otherwise(frame)
-
-
-_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
-    "eq": equal,
-    "ne": lambda left, right: not equal(left, right),
-    "lt": less,
-    "gt": lambda left, right: less(right, left),
-    "lteq": lambda left, right: not less(right, left),
-    "gteq": lambda left, right: not less(left, right),
-    "in": lambda left, right: contains(right, left),
-    "notin": lambda left, right: not contains(right, left),
-}
+    return lambda frame: then(frame) if truth(test(frame.conditions)) else otherwise(frame)
 
 
 def _compare(node: nodes.Compare, depth: int) -> Closure:
-    first = closure_of(node.expr, depth)
-    rest = [(operand.op, _COMPARISONS[operand.op], closure_of(operand.expr, depth)) for operand in node.ops]
-
-    def compare(frame: Frame) -> bool:
-        left = first(frame)
-        for name, holds, right_of in rest:
-            right = right_of(frame)
-            if not _one(frame, name, holds, left, right):
-                return False
-            left = right
-        return True
-
-    return compare
+    sides = [node.expr, *(operand.expr for operand in node.ops)]
+    rest = []
+    for place, operand in enumerate(node.ops):
+        asks = operand.op in ("eq", "ne") and (_is_none(sides[place]) or _is_none(operand.expr))
+        rest.append((operand.op, closure_of(operand.expr, depth), asks))
+    return operators.comparison(closure_of(node.expr, depth), rest)
 
 
-def _one(frame: Frame, name: str, holds: Callable[[Any, Any], bool], left: Any, right: Any) -> bool:
-    frame.meter.step(1 + (len(right) if isinstance(right, list | tuple) else 0))
-    for side in (left, right):
-        if isinstance(side, str):
-            frame.meter.read(side)
-    if is_absent(left) or is_absent(right):
-        # `x == none` asks whether it is there; every other comparison with nothing is false
-        if name in ("eq", "ne") and (left is None or right is None):
-            return (is_absent(left) and is_absent(right)) is (name == "eq")
-        if not frame.lenient:
-            present(left)
-            present(right)
-        return False
-    return holds(left, right)
+def _is_none(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.Const) and node.value is None
 
 
 def _arithmetic(work: Callable[[Frame, Any, Any], Any]) -> Callable[[Any, int], Closure]:
-    def make(node: Any, depth: int) -> Closure:
-        left, right = closure_of(node.left, depth), closure_of(node.right, depth)
-
-        def compute(frame: Frame) -> Any:
-            a, b = left(frame), right(frame)
-            if is_absent(a) or is_absent(b):
-                missing = a if is_absent(a) else b
-                if frame.lenient:
-                    return Absent("")
-                return present(missing if isinstance(missing, Absent) else Absent())
-            try:
-                return work(frame, a, b)
-            except (OverflowError, ZeroDivisionError):
-                raise ExpressionError("the numbers do not allow this: overflow or a division by zero") from None
-
-        return compute
-
-    return make
-
-
-def _numbers(*values: Any) -> bool:
-    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
-
-
-def _plus(frame: Frame, a: Any, b: Any) -> Any:
-    if _numbers(a, b):
-        return number(a + b)
-    if isinstance(a, str) and isinstance(b, str):
-        return frame.meter.text(str(a) + str(b))
-    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
-        return frame.meter.items([*a, *b])
-    if isinstance(a, datetime | timedelta) and isinstance(b, timedelta):
-        return a + b
-    raise ExpressionError(f"{kind_of(a)} and {kind_of(b)} cannot be added", hint="there are no conversions")
-
-
-def _minus(frame: Frame, a: Any, b: Any) -> Any:
-    if _numbers(a, b):
-        return number(a - b)
-    if isinstance(a, datetime | timedelta) and isinstance(b, datetime | timedelta):
-        if isinstance(a, timedelta) and isinstance(b, datetime):
-            raise ExpressionError("a time cannot be taken from a duration")
-        return a - b  # type: ignore[operator]
-    raise ExpressionError(f"{kind_of(b)} cannot be taken from {kind_of(a)}")
-
-
-def _of_numbers(name: str, work: Callable[[Any, Any], Any]) -> Callable[[Frame, Any, Any], Any]:
-    def compute(frame: Frame, a: Any, b: Any) -> Any:
-        if not _numbers(a, b):
-            raise ExpressionError(f"{name} takes numbers, found {kind_of(a)} and {kind_of(b)}")
-        return number(work(a, b))
-
-    return compute
+    return lambda node, depth: operators.arithmetic(closure_of(node.left, depth), closure_of(node.right, depth), work)
 
 
 def _sign(work: Callable[[Any], Any]) -> Callable[[Any, int], Closure]:
-    def make(node: Any, depth: int) -> Closure:
-        inner = closure_of(node.node, depth)
-
-        def compute(frame: Frame) -> Any:
-            value = inner(frame)
-            if not _numbers(value):
-                raise ExpressionError(f"a sign stands before a number, found {kind_of(value)}")
-            return number(work(value))
-
-        return compute
-
-    return make
+    return lambda node, depth: operators.sign(closure_of(node.node, depth), work)
 
 
 def _concat(node: nodes.Concat, depth: int) -> Closure:
     parts = [closure_of(part, depth) for part in node.nodes]
 
-    def join(frame: Frame) -> str:
-        text = ""
+    def join(frame: Frame) -> Any:
+        texts: list[str] = []
         for part in parts:
-            text = frame.meter.text(text + text_of(part(frame)))
-        return text
+            value = part(frame)
+            if is_absent(value):
+                return frame.absent(value, "a part of the text")
+            texts.append(text_of(value))
+            frame.meter.room_for(sum(map(len, texts)))
+        return frame.meter.text("".join(texts))
 
     return join
 
 
-def _filter(node: nodes.Filter, depth: int) -> Closure:
-    if node.node is None:
-        raise ExpressionError("filter blocks are not part of the language")
-    inner = closure_of(node.node, depth)
-    if node.name == "default":
-        return _default(node, inner, depth)
-    tool = _tool(FILTERS, node.name, "filter")
-    arguments = _arguments(node, tool, depth)
-
-    def apply(frame: Frame) -> Any:
-        value = inner(frame)
-        if is_absent(value):
-            if frame.lenient:
-                return Absent("")
-            present(value if isinstance(value, Absent) else Absent(f"what `{tool.name}` is given"))
-        frame.meter.step()
-        return tool.function(frame.meter, value, *[present(argument(frame)) for argument in arguments])
-
-    return apply
-
-
-def _default(node: nodes.Filter, inner: Closure, depth: int) -> Closure:
-    if len(node.args) != 1 or node.kwargs:
-        raise ExpressionError("default takes one value: `| default(0)`")
-    otherwise = closure_of(node.args[0], depth)
-
-    def apply(frame: Frame) -> Any:
-        try:
-            value = inner(frame)
-        except ValueAbsent:
-            return otherwise(frame)
-        return otherwise(frame) if is_absent(value) else value
-
-    return apply
-
-
-def _test(node: nodes.Test, depth: int) -> Closure:
-    tool = _tool(TESTS, node.name, "test")
-    inner = closure_of(node.node, depth)
-    arguments = _arguments(node, tool, depth)
-    asks_for_absence = tool.name in ("none", "defined", "undefined")
-
-    def apply(frame: Frame) -> bool:
-        value = inner(frame)
-        if is_absent(value) and not asks_for_absence:
-            if frame.lenient:
-                return False
-            present(value if isinstance(value, Absent) else Absent(f"what `is {tool.name}` is given"))
-        frame.meter.step()
-        return truth(tool.function(frame.meter, value, *[present(argument(frame)) for argument in arguments]))
-
-    return apply
-
-
-def _tool(tools: dict[str, Tool], name: str, kind: str) -> Tool:
-    if name not in tools:
-        near = difflib.get_close_matches(name, tools, n=1)
-        raise ExpressionError(f"no {kind} is named {name!r}", hint=f"did you mean {near[0]}?" if near else "")
-    return tools[name]
-
-
-def _arguments(node: nodes.Filter | nodes.Test, tool: Tool, depth: int) -> list[Closure]:
-    given = [*node.args, *(pair.value for pair in node.kwargs if tool.name == "map" and pair.key == "attribute")]
-    if len(given) != len(node.args) + len(node.kwargs) or node.dyn_args or node.dyn_kwargs:
-        raise ExpressionError(f"{tool.name} takes its arguments by place")
-    if not tool.least_arguments <= len(given) <= tool.most_arguments:
-        raise ExpressionError(f"{tool.name} takes {tool.least_arguments} to {tool.most_arguments} arguments")
-    if tool.literal and not all(_is_literal(argument) for argument in given):
-        raise ExpressionError(f"{tool.name} takes literals only, so that it can be checked before it runs")
-    closures = [closure_of(argument, depth) for argument in given]
-    if tool.name in ("matching", "regex_find"):  # the pattern is checked now, not on the first alert
-        tool.function(Meter(), "", *(closure(Frame({}, lenient=False)) for closure in closures))
-    return closures
-
-
-def _is_literal(node: nodes.Node) -> bool:
-    if isinstance(node, nodes.List | nodes.Tuple):
-        return all(_is_literal(item) for item in node.items)
-    return isinstance(node, nodes.Const)
-
-
 def _call(node: nodes.Call, depth: int) -> Closure:
-    if isinstance(node.node, nodes.Name) and node.node.name == "now" and not (node.args or node.kwargs):
-        return lambda frame: present(frame.names.get("now", Absent("now()")))
     named = path_of(node.node)
-    raise ExpressionError(
-        f"{'.'.join(named) if named else 'a value'} cannot be called", hint="there are filters instead: `x | filter`"
-    )
+    return call_closure(node, lambda inner: closure_of(inner, depth), ".".join(named) if named else "a value")
 
 
 _MAKERS: dict[type[nodes.Node], Callable[[Any, int], Closure]] = {
@@ -387,17 +193,17 @@ _MAKERS: dict[type[nodes.Node], Callable[[Any, int], Closure]] = {
     nodes.Not: _not,
     nodes.CondExpr: _choice,
     nodes.Compare: _compare,
-    nodes.Add: _arithmetic(_plus),
-    nodes.Sub: _arithmetic(_minus),
-    nodes.Mul: _arithmetic(_of_numbers("`*`", lambda a, b: a * b)),
-    nodes.Div: _arithmetic(_of_numbers("`/`", lambda a, b: a / b)),
-    nodes.FloorDiv: _arithmetic(_of_numbers("`//`", lambda a, b: a // b)),
-    nodes.Mod: _arithmetic(_of_numbers("`%`", lambda a, b: a % b)),
+    nodes.Add: _arithmetic(operators.plus),
+    nodes.Sub: _arithmetic(operators.minus),
+    nodes.Mul: _arithmetic(operators.of_numbers("`*`", lambda a, b: a * b)),
+    nodes.Div: _arithmetic(operators.of_numbers("`/`", lambda a, b: a / b)),
+    nodes.FloorDiv: _arithmetic(operators.of_numbers("`//`", lambda a, b: a // b)),
+    nodes.Mod: _arithmetic(operators.of_numbers("`%`", lambda a, b: a % b)),
     nodes.Neg: _sign(lambda value: -value),
     nodes.Pos: _sign(lambda value: value),
     nodes.Concat: _concat,
-    nodes.Filter: _filter,
-    nodes.Test: _test,
+    nodes.Filter: lambda node, depth: filter_closure(node, lambda inner: closure_of(inner, depth)),
+    nodes.Test: lambda node, depth: test_closure(node, lambda inner: closure_of(inner, depth)),
     nodes.Call: _call,
 }
 _REFUSED: dict[type[nodes.Node], str] = {

@@ -1,8 +1,9 @@
-"""What values mean to an expression: fields, absence, truth, comparison, and the form in which they leave."""
+"""What values mean to an expression: fields, absence, truth, and the form in which they leave."""
 
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import Enum
@@ -11,8 +12,9 @@ from typing import Any
 import orjson
 from pydantic import BaseModel
 
-from orchestrator.contract.values import NormalisedText, Severity
-from orchestrator.errors import ExpressionError, ValueAbsent
+from orchestrator.contract.values import Severity
+from orchestrator.errors import ExpressionError, LimitExceeded, ValueAbsent
+from orchestrator.language.expressions.limits import BUILT, DATA_DEPTH, NUMBER, TEXT
 
 
 class Absent:
@@ -30,25 +32,35 @@ class Absent:
 ABSENT = Absent()
 
 
-def field(value: Any, name: Any, path: str) -> Any:
-    """The field or item `name` of a value; `Absent` where it has none, an error where it never could have one."""
+def field(value: Any, name: Any, path: str, *, known_shape: bool = True) -> Any:
+    """The field or item `name` of a value; `Absent` where it has none, an error where it never could have one.
+
+    With `known_shape=False` (below `alert.raw`, say) a text or list where an object was expected is absence too.
+    """
     if isinstance(value, BaseModel):
         return _model_field(value, name, path)
-    if isinstance(value, Mapping):
-        return value.get(name, None) if name in value else Absent(path)
-    if isinstance(value, list | tuple):
-        if isinstance(name, int) and not isinstance(name, bool):
-            return value[name] if -len(value) <= name < len(value) else Absent(path)
-        raise ExpressionError(f"{path}: a list has places, not fields; take one with [0] or `| first`")
-    if value is None or isinstance(value, Absent):
+    if is_absent(value) or is_absent(name):
         return Absent(path)
-    raise ExpressionError(f"{path}: {kind_of(value)} has no field {name!r}")
+    if isinstance(value, Mapping) and isinstance(name, str):
+        return value[name] if name in value else Absent(path)
+    if isinstance(value, list | tuple) and isinstance(name, int) and not isinstance(name, bool):
+        return value[name] if -len(value) <= name < len(value) else Absent(path)
+    if not known_shape:
+        return Absent(path)
+    if isinstance(value, list | tuple):
+        raise ExpressionError(f"{path}: a list has places, not fields; take one with [0] or `| first`")
+    if isinstance(value, Mapping):
+        raise ExpressionError(f"{path}: the name of a field is text, found {kind_of(name)}")
+    raise ExpressionError(f"{path}: {kind_of(value)} has no field {shortened(name)}")
 
 
 def _model_field(model: BaseModel, name: Any, path: str) -> Any:
-    if name in type(model).model_fields:
+    fields = type(model).model_fields
+    if isinstance(name, str) and name in fields:
         return getattr(model, name)
-    near = difflib.get_close_matches(str(name), type(model).model_fields, n=1)
+    if is_absent(name):
+        return Absent(path)
+    near = difflib.get_close_matches(str(name)[:80], fields, n=1)
     raise ExpressionError(f"{path}: no such field", hint=f"did you mean {near[0]}?" if near else "")
 
 
@@ -57,16 +69,21 @@ def is_absent(value: Any) -> bool:
     return value is None or isinstance(value, Absent)
 
 
-def present(value: Any) -> Any:
-    """The value; raises `ValueAbsent` where there is none."""
-    if isinstance(value, Absent):
-        raise ValueAbsent(f"{value.path or 'the value'} is absent", hint="guard it, or give it a `default(...)`")
-    return value
+def missing(value: Any, otherwise: str = "the value") -> ValueAbsent:
+    """The error that says what is absent; `otherwise` names it where the value does not know its path."""
+    path = value.path if isinstance(value, Absent) else ""
+    return ValueAbsent(f"{path or otherwise} is absent", hint="guard it, or give it a `default(...)`")
 
 
 def truth(value: Any) -> bool:
     """What a value means as a condition: absent, none, zero, false and empty are false."""
     return bool(value) if not isinstance(value, BaseModel | Enum) else True
+
+
+def shortened(value: Any) -> str:
+    """A value as a message shows it: what an alert holds never makes a message long."""
+    text = repr(str(value)[:60])
+    return text if len(str(value)) <= 60 else f"{text}\u2026"
 
 
 def kind_of(value: Any) -> str:
@@ -90,60 +107,6 @@ _KINDS: tuple[tuple[Any, str], ...] = (
 )
 
 
-def equal(left: Any, right: Any) -> bool:
-    """Equality without conversions: typed text compares in its one spelling, "10" is not 10."""
-    if isinstance(left, Severity) or isinstance(right, Severity):
-        return _severity(left) is _severity(right)
-    if isinstance(left, NormalisedText) or isinstance(right, NormalisedText):
-        return _same_text(left, right)
-    if isinstance(left, bool) or isinstance(right, bool):
-        return left is right
-    if isinstance(left, int | float) and isinstance(right, int | float):
-        return left == right
-    if isinstance(left, list | tuple) and isinstance(right, list | tuple):
-        return len(left) == len(right) and all(equal(a, b) for a, b in zip(left, right, strict=True))
-    if isinstance(left, str) and isinstance(right, str):
-        return str(left) == str(right)
-    return type(left) is type(right) and bool(left == right)
-
-
-def _same_text(left: Any, right: Any) -> bool:
-    if not (isinstance(left, str) and isinstance(right, str)):
-        return False
-    kind = type(left) if isinstance(left, NormalisedText) else type(right)
-    if not issubclass(kind, NormalisedText):
-        return False
-    try:
-        return str(kind.parse(str(left))) == str(kind.parse(str(right)))
-    except ValueError:
-        return False
-
-
-def _severity(value: Any) -> Severity:
-    if isinstance(value, Severity):
-        return value
-    if isinstance(value, str):
-        try:
-            return Severity.parse(value)
-        except ValueError as error:
-            raise ExpressionError(str(error)) from None
-    raise ExpressionError(f"a severity cannot be compared with {kind_of(value)}")
-
-
-_ORDERED: tuple[Any, ...] = (int | float, str, datetime, timedelta)
-
-
-def less(left: Any, right: Any) -> bool:
-    """Order, for what has one: numbers, texts, severities, times, durations."""
-    if isinstance(left, Severity) or isinstance(right, Severity):
-        return _severity(left) < _severity(right)
-    if not isinstance(left, bool) and not isinstance(right, bool):
-        for kinds in _ORDERED:
-            if isinstance(left, kinds) and isinstance(right, kinds):
-                return bool(left < right)
-    raise ExpressionError(f"{kind_of(left)} and {kind_of(right)} have no order", hint="there are no conversions")
-
-
 def listed_or_raise(value: Any) -> list[Any]:
     """A list as it is; raises for anything else."""
     if isinstance(value, list | tuple):
@@ -151,19 +114,49 @@ def listed_or_raise(value: Any) -> list[Any]:
     raise ExpressionError(f"expected a list, found {kind_of(value)}")
 
 
-def contains(container: Any, item: Any) -> bool:
-    """`in`: an item of a list, a part of a text, a field of an object."""
-    if isinstance(container, str) and isinstance(item, str):
-        return str(item) in str(container)
-    if isinstance(container, list | tuple):
-        return any(equal(one, item) for one in container)
-    if isinstance(container, Mapping):
-        return item in container
-    raise ExpressionError(f"nothing can be in {kind_of(container)}")
+def measured(value: Any, most: int = BUILT) -> Any:
+    """The value, once it is known to have at most this many characters and items when written out.
+
+    One list may stand in another many times over, so what is small in memory can be huge as text.
+    """
+    if isinstance(value, str | bool) and len(str(value)) <= most:
+        return value
+    waiting, size = [(value, 0)], 0
+    while waiting:
+        one, depth = waiting.pop()
+        size += 1 + (len(one) if isinstance(one, str) else 0)
+        if isinstance(one, BaseModel):
+            one = {name: getattr(one, name) for name in type(one).model_fields}
+        if isinstance(one, Mapping):
+            size += sum(len(name) for name in one if isinstance(name, str))
+            waiting += [(inner, depth + 1) for inner in one.values()]
+        elif isinstance(one, list | tuple):
+            if size + len(waiting) + len(one) > most:
+                raise LimitExceeded(f"makes a value of more than {most} characters and items")
+            waiting += [(inner, depth + 1) for inner in one]
+        else:
+            _writable(one)
+        if size > most:
+            raise LimitExceeded(f"makes a value of more than {most} characters and items")
+        if depth > DATA_DEPTH:
+            raise LimitExceeded(f"makes a value that is nested more than {DATA_DEPTH} deep")
+    return value
+
+
+def _writable(value: Any) -> None:
+    """Raise for a number that JSON cannot carry: only a value from outside can be one."""
+    if isinstance(value, int) and not -NUMBER <= value < 2 * NUMBER:
+        raise LimitExceeded("holds a number of more than 64 bits")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise LimitExceeded("holds a number that is infinite, or none at all")
 
 
 def plain(value: Any) -> Any:
     """The value as JSON knows it: models as objects without what is none, typed text as text, times in ISO 8601."""
+    return _plain(measured(value))
+
+
+def _plain(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json", exclude_none=True)
     if isinstance(value, Enum):
@@ -171,14 +164,14 @@ def plain(value: Any) -> Any:
     if isinstance(value, str):
         return str(value)
     if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
+        return [_plain(one) for one in value]
     if isinstance(value, Mapping):
-        return {str(name): plain(one) for name, one in value.items()}
+        return {str(name): _plain(one) for name, one in value.items()}
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, timedelta):
         return value.total_seconds()
-    return value
+    return None if isinstance(value, Absent) else value
 
 
 def text_of(value: Any) -> str:
@@ -186,8 +179,20 @@ def text_of(value: Any) -> str:
     if isinstance(value, str):
         return str(value)
     if is_absent(value):
-        present(value if value is not None else Absent())
+        raise missing(value)
     if isinstance(value, bool):
         return "true" if value else "false"
-    simple = plain(value)
-    return simple if isinstance(simple, str) else orjson.dumps(simple).decode()
+    simple = _plain(measured(value, TEXT))
+    return simple if isinstance(simple, str) else _dumped(simple)
+
+
+def json_of(value: Any) -> str:
+    """A value as JSON text."""
+    return _dumped(_plain(measured(value, TEXT)))
+
+
+def _dumped(simple: Any) -> str:
+    try:
+        return orjson.dumps(simple).decode()
+    except TypeError as error:  # half a surrogate pair, or a value that only Python has
+        raise ExpressionError("this value cannot be written as text") from error

@@ -9,17 +9,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from orchestrator.errors import ExpressionError
-from orchestrator.language.expressions.filters.registry import TESTS, is_filter
-from orchestrator.language.expressions.limits import DEPTH, Meter, number
-from orchestrator.language.expressions.values import Absent, equal, field, is_absent, kind_of, less, text_of, truth
-
-
-def listed(meter: Meter, value: Any) -> list[Any]:
-    """The value as a list that was counted; raises where it is none."""
-    if not isinstance(value, list | tuple):
-        raise ExpressionError(f"expected a list, found {kind_of(value)}")
-    meter.step(len(value))
-    return list(value)
+from orchestrator.language.expressions.compare import Bag, equal, order
+from orchestrator.language.expressions.filters.given import a_count, listed
+from orchestrator.language.expressions.filters.registry import ALL, TESTS, is_filter
+from orchestrator.language.expressions.limits import DATA_DEPTH, Meter
+from orchestrator.language.expressions.values import Absent, field, is_absent, kind_of, text_of, truth
 
 
 @is_filter("length")
@@ -36,7 +30,7 @@ def first(meter: Meter, value: Any, count: int | None = None) -> Any:
     items = listed(meter, value)
     if count is None:
         return items[0] if items else Absent("the first of an empty list")
-    return items[: _count(count)]
+    return items[: a_count(count)]
 
 
 @is_filter("last")
@@ -49,35 +43,30 @@ def last(meter: Meter, value: Any) -> Any:
 @is_filter("unique")
 def unique(meter: Meter, value: Any) -> list[Any]:
     """Each once, in the order of its first: `["a", "b", "a"] | unique`."""
-    seen: list[Any] = []
+    seen, kept = Bag(meter), []
     for item in listed(meter, value):
-        meter.step(len(seen))
-        if not any(equal(item, one) for one in seen):
-            seen.append(item)
-    return meter.items(seen)
+        if item not in seen:
+            seen.add(item)
+            kept.append(item)
+    return meter.items(kept)
 
 
 @is_filter("intersect", arguments=1)
 def intersect(meter: Meter, value: Any, other: Any) -> list[Any]:
     """What is in both: `alert.attack | intersect(["T1110", "T1078"])`."""
-    others = listed(meter, other)
-    return _kept(meter, value, len(others), lambda item: any(equal(item, one) for one in others))
+    others = Bag(meter, listed(meter, other))
+    return _kept(meter, value, lambda item: item in others)
 
 
 @is_filter("difference", arguments=1)
 def difference(meter: Meter, value: Any, other: Any) -> list[Any]:
     """What is not in the other: `vars.hosts | difference(lists.known)`."""
-    others = listed(meter, other)
-    return _kept(meter, value, len(others), lambda item: not any(equal(item, one) for one in others))
+    others = Bag(meter, listed(meter, other))
+    return _kept(meter, value, lambda item: item not in others)
 
 
-def _kept(meter: Meter, value: Any, cost: int, wanted: Callable[[Any], bool]) -> list[Any]:
-    kept = []
-    for item in listed(meter, value):
-        meter.step(cost)
-        if wanted(item):
-            kept.append(item)
-    return meter.items(kept)
+def _kept(meter: Meter, value: Any, wanted: Callable[[Any], bool]) -> list[Any]:
+    return meter.items([item for item in listed(meter, value) if wanted(item)])
 
 
 @is_filter("flatten")
@@ -86,7 +75,7 @@ def flatten(meter: Meter, value: Any) -> list[Any]:
     flat: list[Any] = []
 
     def add(items: Any, depth: int) -> None:
-        if depth > DEPTH:
+        if depth > DATA_DEPTH:
             raise ExpressionError("lists are nested too deeply")
         for item in listed(meter, items):
             if isinstance(item, list | tuple):
@@ -98,17 +87,21 @@ def flatten(meter: Meter, value: Any) -> list[Any]:
     return meter.items(flat)
 
 
-@is_filter("sort", arguments=1, least=0)
+def _attribute(name: Any, *_: Any) -> None:
+    """The name of a field, checked before anything runs."""
+    if not isinstance(name, str) or not all(name.split(".")):
+        raise ExpressionError('the name of a field is a text: "value", or with dots "user.name"')
+
+
+@is_filter("sort", arguments=1, least=0, literals=1, check=lambda *names: _attribute(*names) if names else None)
 def sort(meter: Meter, value: Any, attribute: str | None = None) -> list[Any]:
     """In order, smallest first, by a field where one is named: `alert.observables | sort("value")`."""
     items = listed(meter, value)
-    meter.step(len(items) * max(1, len(items).bit_length()))
 
-    def compare(left: Any, right: Any) -> int:
-        a, b = (field(one, attribute, attribute) if attribute else one for one in (left, right))
-        return -1 if less(a, b) else int(less(b, a))
+    def by_field(left: Any, right: Any) -> int:
+        return order(meter, *((at(one, attribute) for one in (left, right)) if attribute else (left, right)))
 
-    return meter.items(sorted(items, key=cmp_to_key(compare)))
+    return meter.items(sorted(items, key=cmp_to_key(by_field)))
 
 
 @is_filter("reverse")
@@ -117,90 +110,90 @@ def reverse(meter: Meter, value: Any) -> list[Any]:
     return meter.items(listed(meter, value)[::-1])
 
 
-@is_filter("map", arguments=1, literal=True)
+@is_filter("map", arguments=1, literals=ALL, check=_attribute)
 def map_(meter: Meter, value: Any, attribute: str) -> list[Any]:
     """The field of each: `alert.observables | map("value")`; an item without it is left out."""
-    found = [_at(item, attribute) for item in listed(meter, value)]
+    found = [at(item, attribute) for item in listed(meter, value)]
     return meter.items([item for item in found if not is_absent(item)])
 
 
-@is_filter("select", arguments=2, least=0, literal=False)
-def select(meter: Meter, value: Any, test: str | None = None, argument: Any = None) -> list[Any]:
+@is_filter("select", arguments=0, applies=0)
+def select(meter: Meter, value: Any, test: str | None = None, *given: Any) -> list[Any]:
     """Those for which the test holds, or that are true: `lists.hosts | select("startswith", "web-")`."""
-    return _kept(meter, value, 0, lambda item: _holds(meter, item, test, argument))
+    return _kept(meter, value, lambda item: _holds(meter, item, test, given))
 
 
-@is_filter("reject", arguments=2, least=0)
-def reject(meter: Meter, value: Any, test: str | None = None, argument: Any = None) -> list[Any]:
+@is_filter("reject", arguments=0, applies=0)
+def reject(meter: Meter, value: Any, test: str | None = None, *given: Any) -> list[Any]:
     """Those for which the test does not hold: `alert.attack | reject("equalto", "T1110")`."""
-    return _kept(meter, value, 0, lambda item: not _holds(meter, item, test, argument))
+    return _kept(meter, value, lambda item: not _holds(meter, item, test, given))
 
 
-@is_filter("selectattr", arguments=3, least=1)
-def selectattr(meter: Meter, value: Any, attribute: str, test: str | None = None, argument: Any = None) -> list[Any]:
+@is_filter("selectattr", arguments=1, literals=1, check=_attribute, applies=1)
+def selectattr(meter: Meter, value: Any, attribute: str, test: str | None = None, *given: Any) -> list[Any]:
     """Those whose field passes: `alert.observables | selectattr("type", "equalto", "ip")`."""
-    return _kept(meter, value, 0, lambda item: _holds(meter, _at(item, attribute), test, argument))
+    return _kept(meter, value, lambda item: _holds(meter, at(item, attribute), test, given))
 
 
-@is_filter("rejectattr", arguments=3, least=1)
-def rejectattr(meter: Meter, value: Any, attribute: str, test: str | None = None, argument: Any = None) -> list[Any]:
+@is_filter("rejectattr", arguments=1, literals=1, check=_attribute, applies=1)
+def rejectattr(meter: Meter, value: Any, attribute: str, test: str | None = None, *given: Any) -> list[Any]:
     """Those whose field does not pass: `alert.observables | rejectattr("type", "equalto", "ip")`."""
-    return _kept(meter, value, 0, lambda item: not _holds(meter, _at(item, attribute), test, argument))
+    return _kept(meter, value, lambda item: not _holds(meter, at(item, attribute), test, given))
 
 
-def _holds(meter: Meter, item: Any, test: str | None, argument: Any) -> bool:
-    if is_absent(item):
+def _holds(meter: Meter, item: Any, test: str | None, given: tuple[Any, ...]) -> bool:
+    meter.step()
+    tool = TESTS[test] if test else None
+    if is_absent(item) and not (tool and tool.of_nothing):
         return False
-    if test is None:
-        return truth(item)
-    if test not in TESTS:
-        raise ExpressionError(f"no test is named {test!r}")
-    tool = TESTS[test]
-    return truth(tool.function(meter, item, *([argument] if tool.most_arguments else [])))
+    return truth(tool.function(meter, item, *given)) if tool else truth(item)
 
 
-def _at(item: Any, path: str) -> Any:
+def at(item: Any, path: str) -> Any:
+    """What a dotted path names inside an item whose shape nobody knows; a number in it is a place of a list."""
     for name in path.split("."):
-        item = field(item, name, path)
+        place = int(name) if name.isascii() and name.isdigit() and len(name) < 10 else name
+        item = field(item, place if isinstance(item, list | tuple) else name, path, known_shape=False)
     return item
 
 
-@is_filter("of_type", arguments=1, literal=True)
+@is_filter("json_path", arguments=1, literals=ALL, check=_attribute)
+def json_path(meter: Meter, value: Any, path: str) -> Any:
+    """What stands at a path of names and places: `alert.raw | json_path("dns.answers.0.rdata")`."""
+    meter.step(path.count(".") + 1)
+    return at(value, path)
+
+
+@is_filter("of_type", arguments=1, literals=ALL, check=_attribute)
 def of_type(meter: Meter, value: Any, kind: str) -> list[Any]:
     """The values of the observables of a type: `alert.observables | of_type("domain")`."""
-    return meter.items([_at(one, "value") for one in listed(meter, value) if equal(_at(one, "type"), kind)])
+    return meter.items([at(one, "value") for one in listed(meter, value) if equal(meter, at(one, "type"), kind)])
 
 
-@is_filter("sum")
-def total(meter: Meter, value: Any) -> float:
-    """The sum of numbers: `[1, 2] | sum`."""
-    return number(sum(_number(item) for item in listed(meter, value)))
+def _columns(names: Any) -> None:
+    if not isinstance(names, list) or not names:
+        raise ExpressionError('table takes the names of its columns: `| table(["type", "value"])`')
+    for name in names:
+        _attribute(name)
 
 
-@is_filter("min")
-def least(meter: Meter, value: Any) -> Any:
-    """The smallest: `[3, 1] | min`."""
-    ordered = sort(meter, value)
-    return ordered[0] if ordered else Absent("the least of an empty list")
-
-
-@is_filter("max")
-def most(meter: Meter, value: Any) -> Any:
-    """The largest: `[3, 1] | max`."""
-    ordered = sort(meter, value)
-    return ordered[-1] if ordered else Absent("the most of an empty list")
-
-
-@is_filter("table", arguments=1, literal=True)
-def table(meter: Meter, value: Any, columns: Any) -> str:
+@is_filter("table", arguments=1, literals=ALL, check=_columns)
+def table(meter: Meter, value: Any, columns: list[str]) -> str:
     """A table in text, one line an item: `alert.observables | table(["type", "value"])`."""
-    names = [str(name) for name in listed(meter, columns)]
-    lines = [" | ".join(names), " | ".join("---" for _ in names)]
+    lines = [" | ".join(columns), " | ".join("---" for _ in columns)]
+    size = 0
     for item in listed(meter, value):
-        meter.step(len(names))
-        cells = (_at(item, name) for name in names)
-        lines.append(" | ".join("" if is_absent(cell) else " ".join(text_of(cell).split()) for cell in cells))
+        meter.step(len(columns))
+        lines.append(" | ".join(_cell(meter, at(item, name)) for name in columns))
+        size += len(lines[-1])
+        meter.room_for(size)
     return meter.text("\n".join(lines))
+
+
+def _cell(meter: Meter, value: Any) -> str:
+    """A value on one line; a bar in it would make another column."""
+    text = "" if is_absent(value) else " ".join(text_of(value).split()).replace("|", "\\|")
+    return meter.read(text)
 
 
 @is_filter("keys")
@@ -212,15 +205,3 @@ def keys(meter: Meter, value: Any) -> list[Any]:
         raise ExpressionError(f"{kind_of(value)} has no fields")
     meter.step(len(value))
     return meter.items(list(value))
-
-
-def _count(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ExpressionError("expected a whole number of 0 or more")
-    return value
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ExpressionError(f"expected a number, found {kind_of(value)}")
-    return value

@@ -4,35 +4,54 @@ from __future__ import annotations
 
 import ipaddress
 import math
+from functools import lru_cache
 from typing import Any
 
 from orchestrator.contract.values import IpAddress
 from orchestrator.errors import ExpressionError
-from orchestrator.language.expressions.filters.lists import listed
+from orchestrator.language.expressions.filters.given import listed, text
 from orchestrator.language.expressions.filters.registry import is_filter, is_test
-from orchestrator.language.expressions.filters.texts import regex_find, text
+from orchestrator.language.expressions.filters.texts import regex_find
 from orchestrator.language.expressions.limits import Meter
+from orchestrator.language.expressions.values import kind_of, shortened
 
 EARTH_KM = 6371.0088
 """mean radius of the earth (IUGG)"""
 
 
+@lru_cache(maxsize=4_096)
+def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    return ipaddress.ip_address(IpAddress.parse(text))
+
+
+@lru_cache(maxsize=4_096)
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ExpressionError(f"{shortened(text)} is not a network", hint="write it as 10.0.0.0/8") from None
+
+
 def _address(meter: Meter, value: Any) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     try:
-        return ipaddress.ip_address(IpAddress.parse(text(meter, value)))
+        return _parsed(text(meter, value)[:64])
     except ValueError:
         raise ExpressionError("not an IP address") from None
 
 
-@is_test("in_network", arguments=1)
+def _networks(networks: Any) -> None:
+    for one in [networks] if not isinstance(networks, list) else networks:
+        if not isinstance(one, str):
+            raise ExpressionError(f"a network is text, found {kind_of(one)}")
+        _network(one)
+
+
+@is_test("in_network", arguments=1, check=_networks)
 def in_network(meter: Meter, value: Any, networks: Any) -> bool:
     """Whether an address is in a network, or in one of a list: `alert.source.ip is in_network("10.0.0.0/8")`."""
     address = _address(meter, value)
     wanted = [networks] if isinstance(networks, str) else listed(meter, networks)
-    try:
-        return any(address in ipaddress.ip_network(text(meter, one), strict=False) for one in wanted)
-    except ValueError as error:
-        raise ExpressionError(f"not a network: {error}") from None
+    return any(address in _network(text(meter, one)[:64]) for one in wanted)
 
 
 @is_test("private")
@@ -50,7 +69,7 @@ def public(meter: Meter, value: Any) -> bool:
 @is_filter("extract_ips")
 def extract_ips(meter: Meter, value: Any) -> list[Any]:
     """The addresses in a text: `alert.description | extract_ips`."""
-    found = []
+    found: list[Any] = []
     for candidate in regex_find(meter, value, r"[0-9a-fA-F:.\[\]]{3,64}"):
         try:
             found.append(str(IpAddress.parse(candidate.replace("[.]", ".").strip(".[]"))))

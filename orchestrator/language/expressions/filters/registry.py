@@ -9,20 +9,27 @@ from dataclasses import dataclass
 from typing import Any
 
 Function = Callable[..., Any]
+ALL = 99
 
 
 @dataclass(frozen=True)
 class Tool:
     """A filter or a test. The function gets the meter, the value, then the arguments that the author wrote.
 
-    `literal` says that its arguments must be literals, so that they are checked once, before anything runs.
+    The first `literals` arguments must be literals: what a name, a pattern or a form is made of never comes from an
+    alert. `check` sees the arguments once, before anything runs, where all are literals. `applies` is the place of the
+    argument that names a test, whose own arguments follow it. `of_nothing` is a test that may be
+    asked of what is absent.
     """
 
     name: str
     function: Function
     most_arguments: int
     least_arguments: int
-    literal: bool
+    literals: int
+    check: Function | None = None
+    applies: int | None = None
+    of_nothing: bool = False
 
 
 FILTERS: dict[str, Tool] = {}
@@ -30,24 +37,34 @@ TESTS: dict[str, Tool] = {}
 
 
 def is_filter(
-    name: str, *, arguments: int = 0, least: int | None = None, literal: bool = False
+    name: str,
+    *,
+    arguments: int = 0,
+    least: int | None = None,
+    literals: int = 0,
+    check: Function | None = None,
+    applies: int | None = None,
 ) -> Callable[[Function], Function]:
     """Register a filter that takes up to `arguments` arguments, at least `least` (all, unless said)."""
-    return _register(FILTERS, name, arguments, least, literal=literal)
+    least = arguments if least is None else least
+    return _register(FILTERS, lambda function: Tool(name, function, arguments, least, literals, check, applies))
 
 
-def is_test(name: str, *, arguments: int = 0, literal: bool = False) -> Callable[[Function], Function]:
-    """Register a test."""
-    return _register(TESTS, name, arguments, None, literal=literal)
-
-
-def _register(
-    tools: dict[str, Tool], name: str, arguments: int, least: int | None, *, literal: bool
+def is_test(
+    name: str, *, arguments: int = 0, literals: int = 0, check: Function | None = None, of_nothing: bool = False
 ) -> Callable[[Function], Function]:
+    """Register a test; it takes exactly `arguments` arguments."""
+    return _register(
+        TESTS, lambda function: Tool(name, function, arguments, arguments, literals, check, of_nothing=of_nothing)
+    )
+
+
+def _register(tools: dict[str, Tool], make: Callable[[Function], Tool]) -> Callable[[Function], Function]:
     def register(function: Function) -> Function:
-        if name in tools:
-            raise ValueError(f"{name} is registered twice")
-        tools[name] = Tool(name, function, arguments, arguments if least is None else least, literal)
+        tool = make(function)
+        if tool.name in tools:
+            raise ValueError(f"{tool.name} is registered twice")
+        tools[tool.name] = tool
         return function
 
     return register

@@ -9,21 +9,13 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
-import orjson
 import re2
 
 from orchestrator.errors import ExpressionError
-from orchestrator.language.expressions.filters.lists import listed
-from orchestrator.language.expressions.filters.registry import is_filter, is_test
-from orchestrator.language.expressions.limits import Meter
-from orchestrator.language.expressions.values import kind_of, plain, text_of
-
-
-def text(meter: Meter, value: Any) -> str:
-    """The value as counted text; raises where it is none, since there are no conversions."""
-    if not isinstance(value, str):
-        raise ExpressionError(f"expected text, found {kind_of(value)}")
-    return meter.read(str(value))
+from orchestrator.language.expressions.filters.given import a_count, listed, text
+from orchestrator.language.expressions.filters.registry import ALL, is_filter, is_test
+from orchestrator.language.expressions.limits import PATTERN_COST, Meter
+from orchestrator.language.expressions.values import json_of, kind_of, text_of
 
 
 @is_filter("lower")
@@ -47,10 +39,8 @@ def trim(meter: Meter, value: Any) -> str:
 @is_filter("truncate", arguments=1)
 def truncate(meter: Meter, value: Any, size: int) -> str:
     """At most so many characters: `alert.title | truncate(80)`."""
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise ExpressionError("truncate takes a whole number above 0")
-    full = text(meter, value)
-    return meter.text(full if len(full) <= size else full[: size - 1] + "\u2026")
+    full, most = text(meter, value), a_count(size, least=1)
+    return meter.text(full if len(full) <= most else full[: most - 1] + "\u2026")
 
 
 @is_filter("replace", arguments=2)
@@ -59,30 +49,35 @@ def replace(meter: Meter, value: Any, old: Any, new: Any) -> str:
     full, old, new = text(meter, value), text(meter, old), text(meter, new)
     if not old:
         raise ExpressionError("replace needs a text to look for")
-    meter.step(full.count(old) * (1 + len(new) // 64))
+    meter.room_for(len(full) + full.count(old) * (len(new) - len(old)))
     return meter.text(full.replace(old, new))
 
 
 @is_filter("split", arguments=1, least=0)
 def split(meter: Meter, value: Any, separator: str | None = None) -> list[Any]:
     """The parts between separators, or between blanks: `alert.user.name | split("@")`."""
-    if separator == "":
+    if separator is not None and not text(meter, separator):
         raise ExpressionError("split needs a separator")
-    return meter.items(list(text(meter, value).split(separator)))
+    parts = text(meter, value).split(separator)
+    meter.step(len(parts))
+    return meter.items(list(parts))
 
 
 @is_filter("join", arguments=1, least=0)
 def join(meter: Meter, value: Any, separator: str = "") -> str:
     """A list as one text: `alert.attack | join(", ")`."""
-    parts = [text_of(item) for item in listed(meter, value)]
-    meter.step(sum(len(part) + len(separator) for part in parts) // 64)
-    return meter.text(text(meter, separator).join(parts))
+    between, parts, size = text(meter, separator), [], 0
+    for item in listed(meter, value):
+        parts.append(meter.read(text_of(item)))
+        size += len(parts[-1]) + len(between)
+        meter.room_for(size - len(between))
+    return meter.text(between.join(parts))
 
 
 @is_filter("to_json")
 def to_json(meter: Meter, value: Any) -> str:
     """As JSON text: `alert.raw | to_json`."""
-    return meter.text(orjson.dumps(plain(value)).decode())
+    return meter.text(json_of(value))
 
 
 @is_filter("string")
@@ -119,10 +114,17 @@ def _pattern(source: str) -> Any:
         ) from None
 
 
-@is_test("matching", arguments=1, literal=True)
+def _checked(source: Any) -> None:
+    """A pattern is right before anything runs."""
+    if not isinstance(source, str):
+        raise ExpressionError(f"a pattern is text, found {kind_of(source)}")
+    _pattern(source)
+
+
+@is_test("matching", arguments=1, literals=ALL, check=_checked)
 def matching(meter: Meter, value: Any, pattern: str) -> bool:
     """Whether the pattern is found in it, in linear time: `alert.title is matching("^ET MALWARE")`."""
-    return bool(_pattern(pattern).search(text(meter, value)))
+    return bool(_pattern(pattern).search(text(meter, value, PATTERN_COST)))
 
 
 @is_test("startswith", arguments=1)
@@ -137,13 +139,15 @@ def endswith(meter: Meter, value: Any, end: Any) -> bool:
     return text(meter, value).endswith(text(meter, end))
 
 
-@is_filter("regex_find", arguments=1, literal=True)
+@is_filter("regex_find", arguments=1, literals=ALL, check=_checked)
 def regex_find(meter: Meter, value: Any, pattern: str) -> list[Any]:
     """All that the pattern finds, its first group where it has one: `alert.title | regex_find("CVE-[0-9-]+")`."""
     found: list[Any] = []
-    for match in _pattern(pattern).finditer(text(meter, value)):
+    for match in _pattern(pattern).finditer(text(meter, value, PATTERN_COST)):
         meter.step()
-        found.append(match.group(1) if match.re.groups else match.group())
+        one = match.group(1) if match.re.groups else match.group()
+        if one is not None:  # a group that took no part
+            found.append(one)
     return meter.items(found)
 
 
