@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
+import orjson
 from pydantic import ValidationError
 
 from orchestrator.actions.canonical import CanonicalRequest, ledger_key, parameters_digest
@@ -23,6 +25,8 @@ from orchestrator.audit.events import Event
 from orchestrator.contract import Effect, Parameters
 from orchestrator.errors import ActionFailed, FailureKind, InvalidCall, RefusedByPolicy
 from orchestrator.language.host import ActionCall, ActionOutcome, RunContext, StepError, StepStatus, Trace
+
+DECIDED = uuid.UUID("7a3d2c9e-4b1f-5e60-9c37-2f6d8a41b0c5")
 
 
 class Validated(NamedTuple):
@@ -62,14 +66,15 @@ class Gateway:
             return await self._refused(context, call, events, failure)
         if not routes:
             await self._ledger.note([*events, skipped(context, call)])
-            return ActionOutcome(status=StepStatus.SKIPPED)
+            return ActionOutcome(status=StepStatus.SKIPPED, seen=call.seen)
         first, *rest = [
             self._at(context, call, asked, configured, events if place == 0 else [])
             for place, configured in enumerate(routes)
         ]
         outcomes = [await first]  # the traces of the run come before everything that follows from them
         outcomes += await asyncio.gather(*rest)
-        return next((one for one in outcomes if one.status is StepStatus.FAILED), outcomes[0])
+        outcome = next((one for one in outcomes if one.status is StepStatus.FAILED), outcomes[0])
+        return outcome.model_copy(update={"seen": min(one.seen for one in outcomes)})
 
     async def preview(self, context: RunContext, calls: Sequence[ActionCall]) -> tuple[CanonicalRequest, ...]:
         """What these calls will send, to whom, for a card; raises the failure that sending would meet."""
@@ -107,13 +112,15 @@ class Gateway:
         entry = self._entry(context, call, shipment, "shadow" if shadow else "live")
         asked_at = self._sender.clock()
         verdict = await self._ledger.intend(entry, events)
-        if verdict.verdict == "replay":
-            return outcome_of(verdict, verdict.integration)
         if verdict.parameters is not None:
             shipment = as_recorded(shipment, call, capability, verdict.parameters)
-        if shadow:
-            return await self._shadowed(shipment, capability, parameters, verdict)
-        return outcome_of(await self._sender.carry_out(shipment, verdict, asked_at), configured.name)
+        if verdict.verdict == "replay":
+            outcome = outcome_of(verdict, verdict.integration)
+        elif shadow:
+            outcome = await self._shadowed(shipment, capability, verdict)
+        else:
+            outcome = outcome_of(await self._sender.carry_out(shipment, verdict, asked_at), configured.name)
+        return outcome.model_copy(update={"seen": verdict.seen})
 
     def _validated(self, call: ActionCall) -> Validated:
         capability = self._capabilities.get(call.action)
@@ -162,12 +169,11 @@ class Gateway:
             expires=call.expires,
             attempt=call.attempt,
             send_within=self._sender.send_within,
+            seen=call.seen,
         )
 
-    async def _shadowed(
-        self, shipment: Shipment, capability: AnyCapability, parameters: Parameters, verdict: Verdict
-    ) -> ActionOutcome:
-        output = capability.imagine(parameters).model_dump(mode="json")
+    async def _shadowed(self, shipment: Shipment, capability: AnyCapability, verdict: Verdict) -> ActionOutcome:
+        output = capability.imagine(shipment.parameters).model_dump(mode="json")
         outcome = Outcome(state="shadowed", send=verdict.sends, how="shadow", result=output)
         await self._ledger.conclude(shipment.key, outcome)
         return outcome_of(outcome, shipment.to.name)
@@ -189,7 +195,7 @@ class Gateway:
         }
         refusal = Event(type="action.refused", run=context.run, subject=request.target if request else None, body=body)
         await self._ledger.note([*events, refusal])
-        return failed(failure.kind, failure.message, None)
+        return failed(failure.kind, failure.message, None).model_copy(update={"seen": call.seen})
 
 
 def canonical(
@@ -218,9 +224,13 @@ def as_recorded(
 
 
 def told(context: RunContext, trace: Trace) -> Event:
-    """A trace of the interpreter as an event of the audit; `at` is the run's clock, not the database's."""
+    """A trace of the interpreter as an event of the audit; `at` is the run's clock, not the database's.
+
+    A task that is carried out again decides again: the same decision of the same step is one event.
+    """
+    decided = orjson.dumps([context.run, context.first_run_id, trace.type, trace.path, trace.step, trace.body])
     body = {"step": trace.step, "decided_at": trace.at.isoformat(), **trace.body}
-    return Event(type=trace.type, run=context.run, subject=None, body=body)
+    return Event(id=uuid.uuid5(DECIDED, decided.hex()), type=trace.type, run=context.run, body=body)
 
 
 def skipped(context: RunContext, call: ActionCall) -> Event:

@@ -30,7 +30,10 @@ class Data(BaseModel):
 
 
 class Entry(Data):
-    """An intent. `expires` and `send_within` are in seconds from the moment that the database records it."""
+    """An intent. `expires` and `send_within` are in seconds from the moment that the database records it.
+
+    `seen` is how many joined alerts it was rendered with.
+    """
 
     key: str
     run: str
@@ -50,6 +53,7 @@ class Entry(Data):
     expires: float | None
     attempt: int
     send_within: float
+    seen: int = 0
 
 
 class Ending(Data):
@@ -68,7 +72,8 @@ class Verdict(Ending):
 
     `send`: go, before `send_before`. `replay`: it has ended, here is what came of it. `open`: an earlier send has no
     outcome; it may still leave for `wait` seconds. `lost`: somebody else took the resend. `parameters` are those that
-    the key was recorded with first, where they differ from the ones asked for: only those may be sent.
+    the key was recorded with first, where they differ from the ones asked for: only those may be sent. `seen` is how
+    many joined alerts the recorded ones were rendered with.
     """
 
     verdict: Literal["send", "replay", "open", "lost"]
@@ -77,6 +82,7 @@ class Verdict(Ending):
     wait: float = 0.0
     parameters: dict[str, Any] | None = None
     integration: str | None = None
+    seen: int = 0
 
 
 class Outcome(Ending):

@@ -20,7 +20,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from orchestrator.alerts.decode import Decoder
 from orchestrator.alerts.offsets import Offsets
 from orchestrator.alerts.record import Batch, Dead, Received, Recorded
-from orchestrator.alerts.requests import Chosen, Matcher, Started, Starter, StartRequest
+from orchestrator.alerts.requests import Matcher, Started, Starter, StartRequest
 from orchestrator.alerts.sources import NotAnAlert
 from orchestrator.contract.values import Severity
 from orchestrator.errors import DeadLetter, Unavailable
@@ -181,7 +181,7 @@ class Intake:
     async def _record(self, reads: list[_Read]) -> None:
         """Decode, match and record a batch, then hand its starts on."""
         batch = Batch()
-        chosen: dict[_Read, tuple[Received, Sequence[Chosen]]] = {}
+        chosen: dict[_Read, Received] = {}
         for read in reads:
             self._sort(read, batch, chosen)
         if batch.dead:
@@ -193,45 +193,40 @@ class Intake:
             if read not in chosen:
                 self._done(read)
                 continue
-            await self._hand_on(read, chosen[read], recorded, groups)
+            self._hand_on(read, chosen[read], recorded, groups)
         for requests in groups.values():
             worst = max(Severity.parse(request.severity).rank for request, _ in requests)
             self._starts.put_nowait(_Start((-worst, next(self._numbers)), requests))
 
-    def _sort(self, read: _Read, batch: Batch, chosen: dict[_Read, tuple[Received, Sequence[Chosen]]]) -> None:
+    def _sort(self, read: _Read, batch: Batch, chosen: dict[_Read, Received]) -> None:
         """What a record is: dead, no alert, an alert without a playbook, or one with."""
         try:
             alert = self._decoder.decode(read.value, read.topic, read.partition, read.offset)
+            matched = [] if isinstance(alert, NotAnAlert) else self._matcher.choose(alert)
+            if isinstance(alert, NotAnAlert) or not matched:
+                batch.nothing(read.topic, read.partition, read.offset, alert=not isinstance(alert, NotAnAlert))
+                return
+            requests = tuple(one.request(alert) for one in matched)
         except DeadLetter as reason:
             batch.dead.append(_dead(read, reason))
             return
-        matched = [] if isinstance(alert, NotAnAlert) else self._matcher.choose(alert)
-        if isinstance(alert, NotAnAlert) or not matched:
-            batch.nothing(read.topic, read.partition, read.offset, alert=not isinstance(alert, NotAnAlert))
-            return
         told = tuple(one.told for one in matched)
-        received = Received(alert, read.value or b"", read.topic, read.partition, read.offset, told)
+        received = Received(alert, read.value or b"", read.topic, read.partition, read.offset, told, requests)
         batch.received.append(received)
-        chosen[read] = (received, matched)
+        chosen[read] = received
 
-    async def _hand_on(
+    def _hand_on(
         self,
         read: _Read,
-        chosen: tuple[Received, Sequence[Chosen]],
+        received: Received,
         recorded: Recorded,
         groups: dict[str, list[tuple[StartRequest, _Waiting]]],
     ) -> None:
         """Put the starts of one alert to those that wait; other bytes under a known key start nothing."""
-        received, matched = chosen
         if f"{read.topic}:{read.partition}:{read.offset}" in recorded.conflicts:
             self._done(read)
             return
-        try:
-            requests = [one.request(received.alert) for one in matched]
-        except DeadLetter as reason:
-            await self._bury(read, reason)
-            return
-        open_ = [one for one in requests if (one.playbook, one.alert_key) not in recorded.claimed]
+        open_ = [one for one in received.requests if (one.playbook, one.alert_key) not in recorded.claimed]
         if not open_:
             self.counts.redelivered += 1
             self._done(read)

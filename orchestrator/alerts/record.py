@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from orchestrator.alerts.alert import Alert
-from orchestrator.audit.database import transaction
+from orchestrator.alerts.requests import StartRequest
+from orchestrator.audit.database import storable, transaction
 from orchestrator.audit.events import Event, record
 
 INSERT = text("""
@@ -23,6 +24,16 @@ ON CONFLICT (key) DO NOTHING RETURNING key
 """)
 KNOWN = text("SELECT key, sha256 FROM tocsin.alert WHERE key = ANY(CAST(:keys AS text[]))")
 CLAIMED = text("SELECT playbook, alert_key FROM tocsin.claim WHERE alert_key = ANY(CAST(:keys AS text[]))")
+# what is asked for again is found again; a playbook that has changed since asks for something else
+REQUESTED = text("""
+INSERT INTO tocsin.start_request (alert_key, playbook, content, digest, mode, workflow_id, group_key, join_seconds)
+SELECT alert_key, playbook, decode(content, 'hex'), digest, mode, workflow_id, group_key, join_seconds
+FROM unnest(CAST(:alert_keys AS text[]), CAST(:playbooks AS text[]), CAST(:contents AS text[]),
+    CAST(:digests AS text[]), CAST(:modes AS text[]), CAST(:workflow_ids AS text[]), CAST(:group_keys AS text[]),
+    CAST(:joins AS float8[]))
+    AS asked (alert_key, playbook, content, digest, mode, workflow_id, group_key, join_seconds)
+ON CONFLICT DO NOTHING
+""")
 UNMATCHED = text("""
 INSERT INTO tocsin.unmatched (topic, partition, first_offset, last_offset, alerts, other)
 VALUES (:topic, :partition, :first, :last, :alerts, :other) ON CONFLICT DO NOTHING
@@ -35,7 +46,7 @@ VALUES (:topic, :partition, :offset, :sha256, :reason, :place, :message, :size) 
 
 @dataclass(frozen=True)
 class Received:
-    """An alert that matched, where it came from, and what it matched."""
+    """An alert that matched, where it came from, what it matched, and the runs that it asks for."""
 
     alert: Alert
     raw: bytes
@@ -43,6 +54,7 @@ class Received:
     partition: int
     offset: int
     matched: tuple[dict[str, Any], ...]
+    requests: tuple[StartRequest, ...] = ()
 
     @property
     def sha256(self) -> bytes:
@@ -124,6 +136,8 @@ class PostgresRecorder:
         keys = {"keys": list(first)}
         known = {row.key: bytes(row.sha256) for row in await connection.execute(KNOWN, keys)}
         conflicts = [one for one in received if known[one.alert.key] != one.sha256]
+        same = (one for one in received if known[one.alert.key] == one.sha256)
+        await connection.execute(REQUESTED, _requested(same))
         seen = frozenset(first) - inserted
         claimed: frozenset[tuple[str, str]] = frozenset()
         if seen:
@@ -137,7 +151,7 @@ class PostgresRecorder:
         for one in dead:
             row = {**vars(one), "sha256": hashlib.sha256(one.value).digest(), "size": len(one.value)}
             row.pop("value")
-            row["message"], row["place"] = row["message"].replace("\0", "\u2400"), row["place"].replace("\0", "\u2400")
+            row["message"], row["place"] = storable(one.message), storable(one.place)
             new = await connection.execute(DEAD, row)
             if new.rowcount:
                 body = {
@@ -163,6 +177,20 @@ def _columns(received: list[Received]) -> dict[str, list[Any]]:
         "partitions": [one.partition for one in received],
         "offsets": [one.offset for one in received],
         "raws": [one.raw for one in received],
+    }
+
+
+def _requested(received: Iterable[Received]) -> dict[str, list[Any]]:
+    asked = [request for one in received for request in one.requests]
+    return {
+        "alert_keys": [one.alert_key for one in asked],
+        "playbooks": [one.playbook for one in asked],
+        "contents": [one.content for one in asked],
+        "digests": [one.digest for one in asked],
+        "modes": [one.mode for one in asked],
+        "workflow_ids": [one.workflow_id for one in asked],
+        "group_keys": [storable(one.group_key) for one in asked],
+        "joins": [one.join for one in asked],
     }
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
@@ -29,6 +32,21 @@ class StartRequest(BaseModel):
     workflow_id: str
     run: str
     reason: dict[str, Any]
+
+    @cached_property
+    def content(self) -> str:
+        """The digest of what the run carries of the alert: recorded here, and compared when the run begins."""
+        return content_digest(self.run, self.alert_key, self.severity, self.alert)
+
+
+def content_digest(run: str, alert_key: str, severity: str, alert: dict[str, Any]) -> str:
+    """SHA-256 of an alert as a run carries it, in hex: the same before and after its way through Temporal."""
+    return hashlib.sha256(encoded([run, alert_key, severity, alert])).hexdigest()
+
+
+def encoded(value: object) -> bytes:
+    """The one spelling of some JSON. A stranger may have sent it, so numbers of any size are fine."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
 class Started(StrEnum):

@@ -60,3 +60,8 @@ async def single_statement(engine: AsyncEngine) -> AsyncIterator[AsyncConnection
     with reaching_postgres():
         async with engine.connect() as connection:
             yield await connection.execution_options(isolation_level="AUTOCOMMIT")
+
+
+def storable(text: str | None) -> str | None:
+    """Text that Postgres takes: a NUL becomes the symbol for NUL (U+2400)."""
+    return None if text is None else text.replace("\0", "\u2400")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
 import orjson
 from pydantic import BaseModel, ConfigDict
@@ -14,7 +15,10 @@ RECORD_ALL = text("SELECT tocsin.record_all(CAST(:events AS jsonb))")
 
 
 class Event(BaseModel):
-    """One event. `type` is `noun.past_verb`; `run` and `subject` (an alert key, a target) are what people search by."""
+    """One event. `type` is `noun.past_verb`; `run` and `subject` (an alert key, a target) are what people search by.
+
+    One with an `id` of its own is told once, however often it is recorded.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -22,6 +26,7 @@ class Event(BaseModel):
     run: str | None = None
     subject: str | None = None
     body: dict[str, Any] = {}
+    id: UUID | None = None
 
 
 def to_json(value: object) -> str:

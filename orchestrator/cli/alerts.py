@@ -16,6 +16,7 @@ from orchestrator.alerts.alert import Alert
 from orchestrator.alerts.decode import Decoder, decode_sample
 from orchestrator.alerts.explain import find, runs_of
 from orchestrator.alerts.record import Batch, PostgresRecorder, Received
+from orchestrator.alerts.requests import StartRequest
 from orchestrator.alerts.sources import NotAnAlert
 from orchestrator.bootstrap import Tocsin, connected, load, register
 from orchestrator.cli.console import as_json, say, table
@@ -88,18 +89,15 @@ async def run(playbook: str, *, alert: Path, shadow: bool = False, wait: bool = 
         given = decode_sample(alert.read_bytes())
         # a run by hand is an event of its own: the same file again is another run
         own = given.model_copy(update={"key": f"run/{uuid.uuid4().hex}"})
-        chosen = await _by_hand(tocsin, playbook, own, alert.read_bytes())
-        request = chosen.request(own)
-        if shadow:
-            request = request.model_copy(update={"mode": "shadow"})
+        request = await _by_hand(tocsin, playbook, own, alert.read_bytes(), shadow=shadow)
         await tocsin.starter().start([request])
         say(f"started {request.workflow_id}")
         if wait:
             await _result(tocsin, request.workflow_id)
 
 
-async def _by_hand(tocsin: Tocsin, name: str, alert: Alert, raw: bytes) -> ChosenPlaybook:
-    """The playbook, registered, and the alert, recorded: without both the run would refuse itself."""
+async def _by_hand(tocsin: Tocsin, name: str, alert: Alert, raw: bytes, *, shadow: bool) -> StartRequest:
+    """The playbook, registered, and the request, recorded: without both the run would refuse itself."""
     loaded = load(tocsin.settings, tocsin.catalog)
     if name not in loaded.playbooks:
         if loaded.errors:
@@ -108,9 +106,12 @@ async def _by_hand(tocsin: Tocsin, name: str, alert: Alert, raw: bytes) -> Chose
     playbook = loaded.playbooks[name]
     await register(tocsin.engine, [playbook])
     chosen = ChosenPlaybook(Match(playbook, Reason(holds=True, values={}, error="started by hand"), None))
-    received = Received(alert, raw, "tocsin run", 0, 0, (chosen.told,))
+    request = chosen.request(alert)
+    if shadow:
+        request = request.model_copy(update={"mode": "shadow"})
+    received = Received(alert, raw, "tocsin run", 0, 0, (chosen.told,), (request,))
     await PostgresRecorder(tocsin.engine).record(Batch(received=[received]))
-    return chosen
+    return request
 
 
 async def _result(tocsin: Tocsin, workflow_id: str) -> None:

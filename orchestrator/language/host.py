@@ -70,6 +70,7 @@ class Trace(Record):
     at: datetime
     type: str
     step: str | None = None
+    path: tuple[str, ...] = ()
     body: dict[str, Any] = {}
 
 
@@ -78,6 +79,7 @@ class ActionCall(Record):
 
     `expires` is how long, in seconds, the effect shall last (None with `keep`, or for what cannot be undone).
     `approval` is the id of the approval that covers the step. `timeout` is in seconds and bounds this attempt.
+    `seen` is how many joined alerts the parameters were rendered with.
     """
 
     step: str
@@ -92,16 +94,22 @@ class ActionCall(Record):
     timeout: float = 30.0
     approval: str | None = None
     summary: str = ""
+    seen: int = 0
 
 
 class ActionOutcome(Record):
-    """What came of an attempt: an output for succeeded and shadowed, an error for failed."""
+    """What came of an attempt: an output for succeeded and shadowed, an error for failed.
+
+    `seen` is how many joined alerts the parameters were rendered with that were sent: those recorded first, where the
+    task of the run is carried out again with more alerts in it.
+    """
 
     status: StepStatus
     output: dict[str, Any] | None = None
     error: StepError | None = None
     integration: str | None = None
     milliseconds: float | None = None
+    seen: int = 0
 
 
 class ApprovalRequest(Record):
@@ -164,6 +172,19 @@ class Host(Protocol):
 
     def joined(self) -> Joined:
         """A snapshot of what joined the run until now."""
+        ...
+
+    def seen(self, count: int) -> None:
+        """A step took the first `count` joined alerts into account; the run owes them nothing more."""
+        ...
+
+    @property
+    def stopped(self) -> bool:
+        """Whether somebody ended the run: no step begins any more, but those of `on_failure`."""
+        ...
+
+    def clean_up(self) -> None:
+        """The steps of `on_failure` begin now."""
         ...
 
     def show(self, state: str) -> None:

@@ -45,6 +45,13 @@ class StepFailed(Exception):
         super().__init__(step, error)
 
 
+class RunStopped(StepFailed):
+    """Somebody ended the run: no `on_error` goes past this."""
+
+    def __init__(self, step: str) -> None:
+        super().__init__(step, StepError(kind=FailureKind.REFUSED_BY_POLICY, message="the run was cancelled"))
+
+
 class RunResult(Record):
     """How a run ended. `traces` are what no action carried to the audit yet."""
 
@@ -63,10 +70,11 @@ async def run_playbook(playbook: Playbook, alert: Alert | None, host: Host, capa
         await run.all(playbook.model.steps, (), run.steps)
     except StepFailed as failed:
         failure = run.failure = failed
+        host.clean_up()
         try:
             await run.all(playbook.model.on_failure, ("on_failure",), run.steps)
         except StepFailed as again:
-            run.trace("on_failure.failed", again.step, {"error": again.error.model_dump(mode="json")})
+            run.trace("on_failure.failed", again.step, ("on_failure",), {"error": again.error.model_dump(mode="json")})
     return RunResult(
         status=StepStatus.FAILED if failure else StepStatus.SUCCEEDED,
         failed_step=failure.step if failure else None,
@@ -102,31 +110,35 @@ class _Run:
 
     async def one(self, name: str, step: Step, path: tuple[str, ...], seen: Steps) -> None:
         """One step from its condition to its end."""
+        if self.host.stopped:
+            raise RunStopped(name)
         self.host.show(step.name or name)
         try:
-            if not self._wanted(name, step, seen):
+            if not self._wanted(name, step, path, seen):
                 return
             state = await _RUNNERS[type(step)](self, name, step, (*path, name), seen)
         except StepFailed as failed:
             state = await self._failed(name, step, path, seen, failed)
         seen[name] = state
-        self.trace("step.ended", name, {"status": state["status"]})
+        self.trace("step.ended", name, path, {"status": state["status"]})
 
-    def _wanted(self, name: str, step: Step, seen: Steps) -> bool:
+    def _wanted(self, name: str, step: Step, path: tuple[str, ...], seen: Steps) -> bool:
         """Whether the step runs; decided when an approval was asked for what that covers."""
         if name in self.rendered:
             decision = self.decisions[name]
             if decision.status is StepStatus.SUCCEEDED and self.rendered[name] is not None:
-                self.trace("step.started", name, {"approval": decision.approval})
+                self.trace("step.started", name, path, {"approval": decision.approval})
                 return True
             reason = {"approval": decision.status} if self.rendered[name] is not None else {"when": False}
         else:
+            looked = self.host.joined().count
             holds, reason = self.gate(name, step, seen)
             if holds:
-                self.trace("step.started", name, reason)
+                self.trace("step.started", name, path, reason)
                 return True
+            self.host.seen(looked)
         seen[name] = told(StepStatus.SKIPPED, step.default)
-        self.trace("step.ended", name, {"status": StepStatus.SKIPPED, **reason})
+        self.trace("step.ended", name, path, {"status": StepStatus.SKIPPED, **reason})
         return False
 
     def gate(self, name: str, step: Step, seen: Steps) -> tuple[bool, dict[str, Any]]:
@@ -147,9 +159,12 @@ class _Run:
     ) -> dict[str, Any]:
         """What `on_error` makes of a failure; raises again where it is the end."""
         state = told(StepStatus.FAILED, step.default, failed.error)
-        if step.on_error == "fail":
+        if self.host.stopped and not isinstance(failed, RunStopped):
+            failed = RunStopped(name)
+        if step.on_error == "fail" or isinstance(failed, RunStopped):
             seen[name] = state
-            self.trace("step.ended", name, {"status": StepStatus.FAILED, "error": failed.error.model_dump(mode="json")})
+            error = failed.error.model_dump(mode="json")
+            self.trace("step.ended", name, path, {"status": StepStatus.FAILED, "error": error})
             raise failed
         if not isinstance(step.on_error, str):
             seen[name] = state
@@ -177,9 +192,9 @@ class _Run:
             },
         }
 
-    def trace(self, kind: str, step: str, body: dict[str, Any]) -> None:
-        """Note a decision for the audit."""
-        self._traces.append(Trace(at=self.host.now(), type=kind, step=step, body=body))
+    def trace(self, kind: str, step: str, path: tuple[str, ...], body: dict[str, Any]) -> None:
+        """Note a decision for the audit; `path` leads to what the step stands in."""
+        self._traces.append(Trace(at=self.host.now(), type=kind, step=step, path=path, body=body))
 
     def take_traces(self) -> tuple[Trace, ...]:
         """What was noted since the last time."""
@@ -188,8 +203,9 @@ class _Run:
 
     def call_for(self, name: str, step: ActionStep, path: tuple[str, ...], seen: Steps) -> ActionCall:
         """The step's call, rendered and validated; raises `StepFailed` before anything is sent."""
+        names = self.names(seen)
         try:
-            given = compile_tree(step.with_).render(self.names(seen))
+            given = compile_tree(step.with_).render(names)
             given = {word: value for word, value in given.items() if value is not None}
             parameters = self.capabilities[step.action].takes.model_validate(given).model_dump(mode="json")
         except ExpressionError as error:
@@ -209,6 +225,7 @@ class _Run:
             unattended=step.unattended,
             timeout=parse_duration(step.timeout).total_seconds(),
             summary=step.name or "",
+            seen=names["joined_count"],
         )
 
     def covered(self, approval: ApprovalStep, path: tuple[str, ...], seen: Steps) -> list[ActionCall]:
@@ -281,10 +298,11 @@ async def _attempts(run: _Run, call: ActionCall, retry: Retry) -> ActionOutcome:
     longest = parse_duration(retry.max_backoff).total_seconds()
     for attempt in range(1, retry.attempts + 1):
         outcome = await run.host.act(call.model_copy(update={"attempt": attempt}), run.take_traces())
+        run.host.seen(outcome.seen)
         error = outcome.error
         if error is None or error.kind.never_retried or (retry.on is not None and error.kind not in retry.on):
             return outcome
-        if attempt < retry.attempts:
+        if attempt < retry.attempts and not run.host.stopped:
             await run.host.sleep(max(pause, error.retry_after or 0.0))
             pause = min(pause * 2, longest)
     return outcome
@@ -296,7 +314,9 @@ async def _approval(run: _Run, name: str, step: Any, path: tuple[str, ...], seen
     if not calls:  # none of the steps would run: there is nothing to ask
         decision = Decision(status=StepStatus.SKIPPED)
     else:
+        shown = run.host.joined().count
         decision = await run.host.ask(_request(run, name, step, path, calls, seen), run.take_traces())
+        run.host.seen(shown)
     for covered in asked.covers:
         run.decisions[covered] = decision
     if decision.status is StepStatus.FAILED:

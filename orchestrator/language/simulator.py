@@ -80,6 +80,17 @@ class SimulatedHost:
         """Nothing joins in this version of the tests."""
         return Joined()
 
+    def seen(self, count: int) -> None:
+        """Nothing joins."""
+
+    @property
+    def stopped(self) -> bool:
+        """Nobody cancels."""
+        return False
+
+    def clean_up(self) -> None:
+        """Nothing is held back."""
+
     def show(self, state: str) -> None:
         """Nobody looks."""
 

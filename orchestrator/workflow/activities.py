@@ -102,12 +102,12 @@ class Activities:
     @_edge
     async def begin(self, begin: Begin) -> Begun:
         """Take the alert for this run, or say who has it."""
-        return await self._claims.begin(begin)
+        return await self._claims.begin(begin, _run_id())
 
     @activity.defn
     @_edge
-    async def take_in(self, taken: TakeIn) -> list[str]:
-        """Claim alerts that joined."""
+    async def take_in(self, taken: TakeIn) -> list[int]:
+        """Claim alerts that joined; the places of those that are the run's own now."""
         return await self._claims.take_in(taken)
 
     @activity.defn
@@ -143,8 +143,12 @@ class Activities:
         if not await self._still_shown(read):
             return AnswersRead(last=0, ask_again=True)
         signals, last = await read_answers(self._client, read.context.workflow_id, _run_id(), read.after)
-        others = await self._questions.of_run(read.context)
-        judged, deciding = judge(signals, read.request, read.digest, self._people, others)
+        questions = await self._questions.of_run(read.context)
+        if not next(one.open for one in questions if one.approval == read.approval):
+            # decided in a task that is carried out again: what has come since then is too late
+            await self._questions.answered(read.context, _run_id(), read.approval, leftover(signals, questions))
+            return AnswersRead(last=last, decision=await self._questions.decision(read.approval))
+        judged, deciding = judge(signals, read.request, read.digest, self._people, questions)
         await self._questions.answered(read.context, _run_id(), read.approval, judged)
         decision = decision_of(deciding, read.approval) if deciding else None
         if decision is None and read.expired:
@@ -171,7 +175,7 @@ class Activities:
                 replace(one, state="void") if one.open else one for one in await self._questions.of_run(finish.context)
             ]
             await self._questions.answered(finish.context, _run_id(), None, leftover(signals, ended))
-        await self._claims.finish(finish)
+        await self._claims.finish(finish, _run_id())
 
 
 def _run_id() -> str:

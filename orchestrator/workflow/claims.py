@@ -12,13 +12,21 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from orchestrator.actions.gateway import told
-from orchestrator.audit.database import transaction
-from orchestrator.audit.events import Event, record
+from orchestrator.audit.database import storable, transaction
+from orchestrator.audit.events import Event, record, to_json
 from orchestrator.contract.values import Severity
-from orchestrator.workflow.joining import HELD, RECORDED, is_holder, take_in, tally
-from orchestrator.workflow.messages import Begin, Begun, Finish, TakeIn
+from orchestrator.workflow.joining import HELD, is_holder, take_in, tally
+from orchestrator.workflow.messages import Begin, Begun, Ending, Finish, TakeIn
 
-REGISTERED = text("SELECT 1 FROM tocsin.playbook_version WHERE digest = :digest AND name = :playbook")
+# an alert that joined may have been recorded for a newer version than the one that its run goes on with
+ALLOWED = text("""
+SELECT EXISTS (SELECT FROM tocsin.playbook_version WHERE digest = :digest AND name = :playbook) AS registered,
+    EXISTS (SELECT FROM tocsin.start_request WHERE alert_key = :alert_key AND playbook = :playbook
+            AND workflow_id = :workflow_id AND content = decode(:content, 'hex')) AS recorded,
+    EXISTS (SELECT FROM tocsin.start_request WHERE workflow_id = :workflow_id AND playbook = :playbook
+            AND digest = :digest AND mode = :mode AND group_key IS NOT DISTINCT FROM CAST(:group_key AS text)
+            AND join_seconds = :join) AS asked_for
+""")
 CLAIM = text("""
 INSERT INTO tocsin.claim (playbook, alert_key, run, workflow_id, first_run_id, how)
 VALUES (:playbook, :alert_key, :run, :workflow_id, :first_run_id, :how) ON CONFLICT (playbook, alert_key) DO NOTHING
@@ -37,9 +45,15 @@ INSERT INTO tocsin.run (run, playbook, digest, event, group_key, workflow_id, fi
 VALUES (:run, :playbook, :digest, :event, :group_key, :workflow_id, :first_run_id, :mode, :severity)
 ON CONFLICT (run) DO NOTHING RETURNING 1
 """)
+ENDING = text("SELECT ending, ended_by FROM tocsin.run WHERE run = :run AND ended_at IS NOT NULL FOR UPDATE")
+REOPEN = text(
+    "UPDATE tocsin.run SET state = 'running', ending = NULL, ended_by = NULL, ended_at = NULL WHERE run = :run"
+)
+# each execution ends a run once; the one after a reset ends it anew
 END = text("""
 UPDATE tocsin.run SET state = :state, failed_step = :failed_step, error = CAST(:error AS jsonb),
-    ended_at = clock_timestamp() WHERE run = :run AND ended_at IS NULL RETURNING 1
+    ending = CAST(:ending AS jsonb), ended_by = :ended_by, ended_at = clock_timestamp()
+WHERE run = :run AND (ended_at IS NULL OR ended_by <> :ended_by) RETURNING 1
 """)
 VOID = text("""
 UPDATE tocsin.approval SET state = 'void', decided_at = clock_timestamp() WHERE run = :run AND state = 'waiting'
@@ -53,8 +67,8 @@ class Claims:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def begin(self, begin: Begin) -> Begun:
-        """Take the alert for this run, or say who has it."""
+    async def begin(self, begin: Begin, execution: str) -> Begun:
+        """Take the alert for this run, or say who has it; `execution` is Temporal's id of the one that asks."""
         async with transaction(self._engine) as connection:
             refusal = await _refusal(connection, begin)
             if refusal:
@@ -62,19 +76,22 @@ class Claims:
                 return Begun(verdict="refused", why=refusal)
             ended = await _ended(connection, begin)
             if await _claim(connection, begin, ended):
-                return await (_count(connection, begin, ended) if ended else _start(connection, begin))
-            return await _held(connection, begin)
+                return await (_count(connection, begin, ended) if ended else _start(connection, begin, execution))
+            return await _held(connection, begin, execution)
 
-    async def take_in(self, taken: TakeIn) -> list[str]:
-        """Claim joined alerts for the run; the keys of those that are its own now."""
+    async def take_in(self, taken: TakeIn) -> list[int]:
+        """Claim joined alerts for the run; the places of those that are its own now."""
         async with transaction(self._engine) as connection:
             return await take_in(connection, taken)
 
-    async def finish(self, finish: Finish) -> None:
+    async def finish(self, finish: Finish, execution: str) -> None:
         """Record the end of the run, once, with what it had decided and no action had carried."""
-        context = finish.context
-        error = finish.error.model_dump_json() if finish.error else None
-        values = {"state": finish.state, "failed_step": finish.failed_step, "error": error, "run": context.run}
+        context, ending = finish.context, finish.ending
+        plain = ending.model_dump(mode="json")
+        values = {
+            "run": context.run, "state": ending.state, "failed_step": ending.failed_step, "ended_by": execution,
+            "error": to_json(plain["error"]) if ending.error else None, "ending": to_json(plain),
+        }  # fmt: skip
         async with transaction(self._engine) as connection:
             if (await connection.execute(END, values)).first() is None:
                 return
@@ -82,21 +99,25 @@ class Claims:
             for row in await connection.execute(VOID, {"run": context.run}):
                 body = {"step": row.step, "approval": row.id, "status": "void", "why": "the run has ended"}
                 events.append(Event(type="approval.decided", run=context.run, body=body))
-            body = {
-                "state": finish.state, "failed_step": finish.failed_step, "steps": finish.steps,
-                "error": finish.error.model_dump(mode="json") if finish.error else None,
-            }  # fmt: skip
-            await record(
-                connection, [*events, Event(type="run.ended", run=context.run, subject=context.event, body=body)]
-            )
+            events.append(Event(type="run.ended", run=context.run, subject=context.event, body=plain))
+            await record(connection, events)
 
 
 async def _refusal(connection: AsyncConnection, begin: Begin) -> str | None:
-    values = {"digest": begin.context.digest, "playbook": begin.context.playbook}
-    if (await connection.execute(REGISTERED, values)).first() is None:
-        return f"no reviewed file holds this version of {begin.context.playbook}"
-    if (await connection.execute(RECORDED, {"keys": [begin.alert_key]})).first() is None:
-        return "nobody recorded this alert: neither intake nor `tocsin run` started this"
+    """Why nobody reviewed, recorded or asked for this; None where somebody did."""
+    context = begin.context
+    values = {
+        "digest": context.digest, "playbook": context.playbook, "alert_key": begin.alert_key, "mode": context.mode,
+        "workflow_id": context.workflow_id, "content": begin.content, "group_key": storable(begin.group_key),
+        "join": begin.join,
+    }  # fmt: skip
+    found = (await connection.execute(ALLOWED, values)).one()
+    if not found.registered:
+        return f"no reviewed file holds this version of {context.playbook}"
+    if not found.recorded:
+        return "neither intake nor `tocsin run` recorded this alert, with this content, for this run"
+    if not found.asked_for:
+        return "neither intake nor `tocsin run` asked for this version, mode, key and `join`"
     return None
 
 
@@ -104,7 +125,7 @@ async def _ended(connection: AsyncConnection, begin: Begin) -> str | None:
     """The run that ended a moment ago and has seen nothing less severe: then this repeat is only counted."""
     if begin.group_key is None or begin.join <= 0:
         return None
-    values = {"playbook": begin.context.playbook, "group_key": _group(begin), "join": begin.join}
+    values = {"playbook": begin.context.playbook, "group_key": storable(begin.group_key), "join": begin.join}
     row = (await connection.execute(ENDED, values)).first()
     if row is None or Severity.parse(begin.severity) > Severity.parse(row.severity or "informational"):
         return None
@@ -122,7 +143,7 @@ async def _claim(connection: AsyncConnection, begin: Begin, ended: str | None) -
     return (await connection.execute(CLAIM, values)).first() is not None
 
 
-async def _held(connection: AsyncConnection, begin: Begin) -> Begun:
+async def _held(connection: AsyncConnection, begin: Begin, execution: str) -> Begun:
     """Who has the alert: this chain of runs from before, or somebody else."""
     context = begin.context
     held: Row[Any] = (await connection.execute(HELD, {"playbook": context.playbook, "keys": [begin.alert_key]})).one()
@@ -136,7 +157,7 @@ async def _held(connection: AsyncConnection, begin: Begin) -> Begun:
         await tally(connection, held.run, -1)
         values = {"run": context.run, "playbook": context.playbook, "alert_key": begin.alert_key}
         await connection.execute(TAKE_OVER, values)
-    return await _start(connection, begin)
+    return await _start(connection, begin, execution)
 
 
 async def _count(connection: AsyncConnection, begin: Begin, ended: str) -> Begun:
@@ -146,12 +167,13 @@ async def _count(connection: AsyncConnection, begin: Begin, ended: str) -> Begun
     return Begun(verdict="counted", by=ended)
 
 
-async def _start(connection: AsyncConnection, begin: Begin) -> Begun:
+async def _start(connection: AsyncConnection, begin: Begin, execution: str) -> Begun:
+    """The run in its table: new, going on, or opened again by somebody who reset it in Temporal."""
     context = begin.context
     values = {
         "run": context.run, "playbook": context.playbook, "digest": context.digest, "event": context.event,
-        "group_key": _group(begin), "workflow_id": context.workflow_id, "first_run_id": context.first_run_id,
-        "mode": context.mode, "severity": begin.severity,
+        "group_key": storable(begin.group_key), "workflow_id": context.workflow_id,
+        "first_run_id": context.first_run_id, "mode": context.mode, "severity": begin.severity,
     }  # fmt: skip
     if (await connection.execute(START, values)).first() is not None:
         body: dict[str, object] = {
@@ -159,12 +181,14 @@ async def _start(connection: AsyncConnection, begin: Begin) -> Begun:
             "mode": context.mode, "severity": begin.severity, "reason": begin.reason,
         }  # fmt: skip
         await record(connection, [_event("run.started", begin, body)])
+        return Begun(verdict="mine")
+    ended = (await connection.execute(ENDING, {"run": context.run})).first()
+    if ended is not None and ended.ended_by == execution:
+        return Begun(verdict="mine", ending=Ending.model_validate(ended.ending))
+    if ended is not None:
+        await connection.execute(REOPEN, {"run": context.run})
+        await record(connection, [_event("run.reopened", begin, {"workflow_id": context.workflow_id})])
     return Begun(verdict="mine")
-
-
-def _group(begin: Begin) -> str | None:
-    """The key in a form that Postgres takes."""
-    return begin.group_key.replace("\0", "\u2400") if begin.group_key is not None else None
 
 
 def _event(kind: str, begin: Begin, body: dict[str, object]) -> Event:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-import orjson
-
+from orchestrator.alerts.requests import encoded
 from orchestrator.contract.values import Severity
 from orchestrator.language.host import Joined
 from orchestrator.workflow.messages import Carried, JoinedAlert, RunStart, SeverityName
@@ -25,9 +24,10 @@ def rank(severity: str) -> int:
 
 
 class Inbox:
-    """What Signals brought. Filled by handlers, before the run has begun too; emptied by the run."""
+    """What came from outside: Signals, a cancellation. Filled before the run has begun too; emptied by the run."""
 
     def __init__(self) -> None:
+        self.cancelled = False
         self.signals = 0
         self.answers = 0
         self.arrived: list[JoinedAlert] = []
@@ -53,21 +53,29 @@ class Joining:
         self.count = carried.count
         self.severity: SeverityName = carried.severity
         self.unseen: list[JoinedAlert] = []
-        self._known = {start.alert_key}
+        self._mine = {start.alert_key}
+        self._looked_at: set[tuple[str, str | None]] = set()
         self._first = list(carried.joined)
+        self.seen = carried.count
         self._seen_severity: SeverityName = carried.severity
         inbox.arrived[:0] = start.inbox
 
     def take(self) -> tuple[JoinedAlert, ...]:
-        """What arrived since the last time, each alert once."""
+        """What arrived since the last time, each alert once; one that comes with other content is another one."""
         arrived, self.inbox.arrived = self.inbox.arrived, []
-        taken = {one.alert_key: one for one in reversed(arrived) if one.alert_key not in self._known}
-        self._known |= taken.keys()
+        taken = {one.identity: one for one in reversed(arrived) if self._is_new(one)}
+        self._looked_at |= taken.keys()
         return tuple(reversed(taken.values()))
+
+    def _is_new(self, one: JoinedAlert) -> bool:
+        return one.alert_key not in self._mine and one.identity not in self._looked_at
 
     def add(self, alerts: Iterable[JoinedAlert]) -> None:
         """These are the run's own now; the next step sees them."""
         for one in alerts:
+            if one.alert_key in self._mine:
+                continue
+            self._mine.add(one.alert_key)
             self.count += 1
             self.unseen.append(one)
             self.severity = max(self.severity, one.severity, key=rank)
@@ -75,22 +83,30 @@ class Joining:
                 self._first.append(one)
 
     def snapshot(self) -> Joined:
-        """What joined so far, for a step: from now on it has been seen."""
-        self.unseen.clear()
-        self._seen_severity = self.severity
+        """What joined so far, for a step."""
         alerts = tuple(one.alert for one in self._first)
         return Joined(alerts=alerts, count=self.count, severity=self.severity)
 
+    def see(self, count: int) -> None:
+        """A step has taken the first `count` of them into account."""
+        fresh = count - self.seen
+        if fresh <= 0:
+            return
+        for one in self.unseen[:fresh]:
+            self._seen_severity = max(self._seen_severity, one.severity, key=rank)
+        del self.unseen[:fresh]
+        self.seen = count
+
     def drop(self, alerts: Iterable[JoinedAlert]) -> None:
-        """These are dealt with."""
+        """These are dealt with, and no step runs any more."""
         keys = {one.alert_key for one in alerts}
         self.unseen = [one for one in self.unseen if one.alert_key not in keys]
         self.inbox.arrived = [one for one in self.inbox.arrived if one.alert_key not in keys]
 
     def rest(self) -> list[JoinedAlert]:
         """What no step has seen, each alert once."""
-        self.inbox.arrived = [one for one in self.inbox.arrived if one.alert_key not in self._known]
-        return list({one.alert_key: one for one in (*self.unseen, *self.inbox.arrived)}.values())
+        self.inbox.arrived = [one for one in self.inbox.arrived if self._is_new(one)]
+        return list({one.identity: one for one in (*self.unseen, *self.inbox.arrived)}.values())
 
     def plan(self, join: float) -> PassingOn:
         """What becomes of the rest at the run's end."""
@@ -105,7 +121,7 @@ class Joining:
         behind = self.count - len(inbox)
         joined, size = [], 0
         for one in self._first:
-            size += len(orjson.dumps(one.alert))
+            size += len(encoded(one.alert))
             if size <= LARGEST:
                 joined.append(one)
         waiting = {one.alert_key for one in inbox}
@@ -138,6 +154,6 @@ def _fitting(alerts: Sequence[JoinedAlert]) -> tuple[JoinedAlert, ...]:
     """As many as can be passed on, those that do not fit without their content."""
     kept, size = [], 0
     for one in alerts[:MOST_PASSED_ON]:
-        size += len(orjson.dumps(one.alert))
+        size += len(encoded(one.alert))
         kept.append(one if size <= LARGEST else one.model_copy(update={"alert": {}, "reason": {}}))
     return tuple(kept)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row, text
@@ -10,9 +11,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from orchestrator.audit.events import Event, record
 from orchestrator.contract.values import Severity
 from orchestrator.language.host import RunContext
-from orchestrator.workflow.messages import TakeIn
+from orchestrator.workflow.messages import TakeIn, TakenAlert
 
-RECORDED = text("SELECT key FROM tocsin.alert WHERE key = ANY(CAST(:keys AS text[]))")
+# one without content is only counted, so its key and its run are enough
+RECORDED = text("""
+SELECT place - 1 AS place FROM unnest(CAST(:keys AS text[]), CAST(:contents AS text[])) WITH ORDINALITY
+    AS taken (key, content, place)
+WHERE EXISTS (SELECT FROM tocsin.start_request AS asked WHERE asked.alert_key = taken.key AND playbook = :playbook
+              AND workflow_id = :workflow_id
+              AND (taken.content IS NULL OR asked.content = decode(taken.content, 'hex')))
+""")
 # in one order whoever claims, so that two runs that want the same alerts wait for one another and no more
 CLAIM_ALL = text("""
 INSERT INTO tocsin.claim (playbook, alert_key, run, workflow_id, first_run_id, how)
@@ -41,21 +49,31 @@ async def tally(connection: AsyncConnection, run: str, count: int) -> None:
     await connection.execute(TALLY, {"run": run, "count": count})
 
 
-async def take_in(connection: AsyncConnection, taken: TakeIn) -> list[str]:
-    """Claim the alerts; the keys of those that are the run's own now."""
+async def take_in(connection: AsyncConnection, taken: TakeIn) -> list[int]:
+    """Claim the alerts; the places of those that are the run's own now."""
     context = taken.context
-    keys = [one.alert_key for one in taken.alerts]
-    known = set((await connection.execute(RECORDED, {"keys": keys})).scalars())
-    claimed = await _claim(connection, taken, [key for key in keys if key in known])
-    rows = await connection.execute(HELD, {"playbook": context.playbook, "keys": [*known - claimed]})
+    real = await _recorded(connection, taken)
+    keys = [one.alert_key for place, one in enumerate(taken.alerts) if place in real]
+    claimed = await _claim(connection, taken, keys)
+    rows = await connection.execute(HELD, {"playbook": context.playbook, "keys": [*set(keys) - claimed]})
     held = {row.alert_key: row for row in rows}
     moved = {key for key, row in held.items() if _moves(row, taken)}
     await _move(connection, taken, [held[key] for key in sorted(moved)])
     mine = claimed | moved | {key for key, row in held.items() if is_holder(row, context) and row.run == context.run}
     await tally(connection, context.run, len(claimed) + sum(held[key].run != context.run for key in moved))
-    await _worsen(connection, taken, claimed | moved)
-    await record(connection, _events(taken, known, claimed | moved, mine, held))
-    return [key for key in keys if key in mine]
+    fresh = claimed | moved
+    await _worsen(connection, taken, [one for place, one in enumerate(taken.alerts) if place in real], fresh)
+    await record(connection, _events(taken, real, fresh, mine, held))
+    return [place for place, one in enumerate(taken.alerts) if place in real and one.alert_key in mine]
+
+
+async def _recorded(connection: AsyncConnection, taken: TakeIn) -> set[int]:
+    """The places of the alerts that intake recorded for this run, with this content."""
+    values = {
+        "keys": [one.alert_key for one in taken.alerts], "contents": [one.content for one in taken.alerts],
+        "playbook": taken.context.playbook, "workflow_id": taken.context.workflow_id,
+    }  # fmt: skip
+    return set((await connection.execute(RECORDED, values)).scalars())
 
 
 async def _claim(connection: AsyncConnection, taken: TakeIn, keys: list[str]) -> set[str]:
@@ -86,9 +104,9 @@ async def _move(connection: AsyncConnection, taken: TakeIn, rows: list[Row[Any]]
             await tally(connection, row.run, -1)
 
 
-async def _worsen(connection: AsyncConnection, taken: TakeIn, fresh: set[str]) -> None:
+async def _worsen(connection: AsyncConnection, taken: TakeIn, real: Sequence[TakenAlert], fresh: set[str]) -> None:
     """The run is as severe as the most severe of its alerts."""
-    severities = [Severity.parse(one.severity) for one in taken.alerts if one.alert_key in fresh]
+    severities = [Severity.parse(one.severity) for one in real if one.alert_key in fresh]
     if not severities:
         return
     row = (await connection.execute(SEVERITY, {"run": taken.context.run})).first()
@@ -96,13 +114,14 @@ async def _worsen(connection: AsyncConnection, taken: TakeIn, fresh: set[str]) -
         await connection.execute(WORSE, {"run": taken.context.run, "severity": str(max(severities))})
 
 
-def _events(taken: TakeIn, known: set[str], fresh: set[str], mine: set[str], held: dict[str, Row[Any]]) -> list[Event]:
+def _events(taken: TakeIn, real: set[int], fresh: set[str], mine: set[str], held: dict[str, Row[Any]]) -> list[Event]:
     events = []
-    for one in taken.alerts:
+    for place, one in enumerate(taken.alerts):
         key = one.alert_key
         body: dict[str, Any] = {"reason": one.reason}
-        if key not in known:
-            kind, body = "alert.refused", {"why": "nobody recorded this alert"}
+        if place not in real:
+            why = "neither intake nor `tocsin run` recorded this alert, with this content, for this run"
+            kind, body = "alert.refused", {"why": why}
         elif key in fresh:
             kind = f"alert.{taken.how}"
         elif key in mine:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from orchestrator.alerts.requests import content_digest
 from orchestrator.language.host import ActionCall, ApprovalRequest, Decision, RunContext, StepError, Trace
 
 
@@ -29,6 +31,16 @@ class JoinedAlert(Message):
     severity: SeverityName
     run: Name
     reason: dict[str, Any] = {}
+
+    @cached_property
+    def content(self) -> str | None:
+        """The digest of what intake recorded with its request to start this; None where the content was left out."""
+        return content_digest(self.run, self.alert_key, self.severity, self.alert) if self.alert else None
+
+    @property
+    def identity(self) -> tuple[str, str | None]:
+        """Which alert it says that it is, and what it says of it: only one of those who say so is right."""
+        return self.alert_key, self.content
 
 
 class Carried(Message):
@@ -62,28 +74,44 @@ class RunStart(Message):
 
 
 class Begin(Message):
-    """Ask whether the alert is this run's."""
+    """Ask whether the alert is this run's. `content` is the digest of what the run carries of it."""
 
     context: RunContext
     alert_key: str
+    content: str
     severity: str
     group_key: str | None
     join: float
     reason: dict[str, Any]
 
 
+class Ending(Message):
+    """How a run ended. `seen` is how many of the joined alerts its steps took into account."""
+
+    state: Literal["succeeded", "failed", "cancelled"]
+    failed_step: str | None = None
+    error: StepError | None = None
+    steps: dict[str, str] = {}
+    seen: int = 0
+
+
 class Begun(Message):
-    """Who has the alert. Only `mine` runs; `by` names the run that has it otherwise."""
+    """Who has the alert. Only `mine` runs; `by` names the run that has it otherwise.
+
+    `ending` is there where this execution has recorded its end already, and its last task is carried out again.
+    """
 
     verdict: Literal["mine", "duplicate", "counted", "refused"]
     by: str | None = None
     why: str = ""
+    ending: Ending | None = None
 
 
 class TakenAlert(Message):
-    """An alert to claim, without its content."""
+    """An alert to claim, with the digest of its content, where the run has any."""
 
     alert_key: Name
+    content: str | None = None
     severity: SeverityName
     reason: dict[str, Any] = {}
 
@@ -158,14 +186,11 @@ class AnswersRead(Message):
 
 
 class Finish(Message):
-    """How a run ended. `answers` says that its history holds answers, of which some may not have been looked at."""
+    """The end of a run. `answers` says that its history holds answers, of which some may not have been looked at."""
 
     context: RunContext
-    state: Literal["succeeded", "failed", "cancelled"]
-    failed_step: str | None
-    error: StepError | None
-    steps: dict[str, str]
-    traces: tuple[Trace, ...]
+    ending: Ending
+    traces: tuple[Trace, ...] = ()
     answers: bool = False
 
 

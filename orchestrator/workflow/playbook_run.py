@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 from pydantic import ValidationError
 from temporalio import workflow
@@ -17,12 +17,13 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 from orchestrator.actions.catalog import scan
 from orchestrator.alerts.alert import Alert
+from orchestrator.alerts.requests import content_digest
 from orchestrator.errors import FailureKind, TocsinError
 from orchestrator.language.host import RunContext, StepError, StepStatus
 from orchestrator.language.interpreter import RunResult, run_playbook
 from orchestrator.language.program import load_compiled
 from orchestrator.workflow.inbox import Inbox, Joining
-from orchestrator.workflow.messages import Begin, Begun, Finish, JoinedAlert, RunStart
+from orchestrator.workflow.messages import Begin, Begun, Ending, Finish, JoinedAlert, RunStart
 from orchestrator.workflow.search_attributes import of_run
 from orchestrator.workflow.temporal_host import TemporalHost, why
 
@@ -30,13 +31,6 @@ CAPABILITIES = scan().capabilities
 """The models that validate parameters and results: a part of the code, as the workflow is."""
 MOST_SIGNALS = 2_000
 """Signals after which a run goes on in a new execution; Temporal takes 10,000 in the life of one"""
-
-
-class Ended(NamedTuple):
-    """How the playbook ended."""
-
-    state: Literal["succeeded", "failed", "cancelled"]
-    result: RunResult
 
 
 @workflow.defn(dynamic=True)
@@ -48,13 +42,27 @@ class PlaybookRun:
 
     @workflow.run
     async def run(self, args: Sequence[RawValue]) -> dict[str, Any]:
-        """Claim the alert and run the playbook; where somebody else has the alert, try the next one that joined."""
+        """Carry the run out to a recorded end; a cancellation is something that it hears of, like a Signal.
+
+        The workflow's own task is what Temporal cancels, at any await: the work is another one, so that a claim is
+        never left without its run, nor a run without its end.
+        """
         start = _read(args)
+        work = asyncio.ensure_future(self._begin(start))
+        while not work.done():
+            try:
+                await asyncio.wait((work,))
+            except asyncio.CancelledError:
+                self._inbox.cancelled = True
+        return work.result()
+
+    async def _begin(self, start: RunStart) -> dict[str, Any]:
+        """Claim the alert and run the playbook; where somebody else has the alert, try the next one that joined."""
         while True:
             host = TemporalHost(_context(start), Joining(start, self._inbox))
             begun = await host.local("begin", _begin(start, host.context), Begun, summary="claim the alert")
             if begun.verdict == "mine":
-                return await self._carry_out(start, host)
+                return await self._carry_out(start, host, begun)
             plan = host.joining.plan(join=0)
             if plan.counted:
                 await host.count(plan.counted)
@@ -63,41 +71,54 @@ class PlaybookRun:
             host.joining.drop([plan.first, *plan.inbox])
             start = _next(start, plan.first, plan.inbox)
 
-    async def _carry_out(self, start: RunStart, host: TemporalHost) -> dict[str, Any]:
+    async def _carry_out(self, start: RunStart, host: TemporalHost, begun: Begun) -> dict[str, Any]:
         """Run the playbook, record the end; what came too late is counted, or goes on as a run of its own."""
-        if start.inbox:  # they came before the first step, so it sees them
+        if start.inbox or begun.ending:  # they came before the first step, so it sees them
             await host.take_in()
-        ended = await self._interpret(start, host)
-        await host.local("finish", _finish(host, ended), type(None), summary="record the end")
-        error = ended.result.error
-        host.ended(ended.state, f"{ended.result.failed_step}: {error.message}" if error else "")
+        if begun.ending:
+            ending = begun.ending
+            host.seen(ending.seen)
+        else:
+            ending = await self._to_its_end(start, host)
+        host.ended(ending.state, f"{ending.failed_step}: {ending.error.message}" if ending.error else "")
         # Nothing may be awaited between the last look and the end: a Signal that comes later makes the server give
         # this task again, with the Signal in it.
         while (plan := host.joining.plan(start.join)).counted:
             await host.count(plan.counted)
         if plan.first is not None:
             _continue(_next(start, plan.first, plan.inbox))
-        return _returned(ended)
+        return _returned(ending)
 
-    async def _interpret(self, start: RunStart, host: TemporalHost) -> Ended:
-        """The playbook's end. Whatever is not foreseen ends it too: with a record, and visibly."""
+    async def _to_its_end(self, start: RunStart, host: TemporalHost) -> Ending:
+        """Interpret the playbook and record how it ended."""
+        result = await self._interpret(start, host)
+        ending = Ending(
+            # a cancellation that came too late to hold anything back changes nothing
+            state="succeeded" if result.status is StepStatus.SUCCEEDED
+            else "cancelled" if self._inbox.cancelled else "failed",
+            failed_step=result.failed_step,
+            error=result.error,
+            steps={name: str(status) for name, status in result.steps.items()},
+            seen=host.joining.seen,
+        )  # fmt: skip
+        traces, answers = (*host.unsent, *result.traces), host.joining.inbox.answers > 0
+        finish = Finish(context=host.context, ending=ending, traces=traces, answers=answers)
+        await host.local("finish", finish, type(None), summary="record the end")
+        return ending
+
+    async def _interpret(self, start: RunStart, host: TemporalHost) -> RunResult:
+        """What came of the playbook. Whatever is not foreseen ends it too: with a record, and visibly."""
         try:
             playbook = load_compiled(start.playbook, start.document, start.digest)
             alert = Alert.model_validate(start.alert)
         except (TocsinError, ValidationError) as error:
-            return Ended("failed", _broken(f"what the run was started with cannot be read: {error}"))
+            return _broken(f"what the run was started with cannot be read: {error}")
         running = asyncio.ensure_future(run_playbook(playbook, alert, host, CAPABILITIES))
+        await self._settled(running, start, host)
         try:
-            await self._settled(running, start, host)
-        except asyncio.CancelledError:
-            host.cancelled = True  # what is in flight is settled, on_failure runs, nothing else is sent
-        try:
-            result = await running
+            return await running
         except ActivityError as error:
-            result = _broken(why(error))
-        if host.cancelled:
-            return Ended("cancelled", result)
-        return Ended("succeeded" if result.status is StepStatus.SUCCEEDED else "failed", result)
+            return _broken(why(error))
 
     async def _settled(self, running: asyncio.Future[RunResult], start: RunStart, host: TemporalHost) -> None:
         """Wait for the interpreter. While it only waits, a run whose history has become long goes on in a new one:
@@ -168,23 +189,11 @@ def _begin(start: RunStart, context: RunContext) -> Begin:
     return Begin(
         context=context,
         alert_key=start.alert_key,
+        content=content_digest(start.run, start.alert_key, start.severity, start.alert),
         severity=start.severity,
         group_key=start.group_key,
         join=start.join,
         reason=start.reason,
-    )
-
-
-def _finish(host: TemporalHost, ended: Ended) -> Finish:
-    result = ended.result
-    return Finish(
-        context=host.context,
-        state=ended.state,
-        failed_step=result.failed_step,
-        error=result.error,
-        steps={name: str(status) for name, status in result.steps.items()},
-        traces=(*host.unsent, *result.traces),
-        answers=host.joining.inbox.answers > 0,
     )
 
 
@@ -221,11 +230,11 @@ def _not_ours(begun: Begun, host: TemporalHost) -> dict[str, Any]:
     return {"state": begun.verdict, "by": begun.by}
 
 
-def _returned(ended: Ended) -> dict[str, Any]:
+def _returned(ending: Ending) -> dict[str, Any]:
     """The run's result; a failure fails the workflow, so that Temporal shows it as one."""
-    if ended.state == "cancelled":
+    if ending.state == "cancelled":
         raise asyncio.CancelledError("cancelled")
-    if ended.result.error is not None:
-        message = f"{ended.result.failed_step}: {ended.result.error.message}"
+    if ending.error is not None:
+        message = f"{ending.failed_step}: {ending.error.message}"
         raise ApplicationError(message, type="PlaybookFailed", non_retryable=True)
-    return {"state": "succeeded", "steps": {name: str(status) for name, status in ended.result.steps.items()}}
+    return {"state": "succeeded", "steps": ending.steps}

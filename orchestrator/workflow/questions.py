@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from orchestrator.actions.canonical import CanonicalRequest, digest_of
 from orchestrator.actions.gateway import told
-from orchestrator.audit.database import single_statement, transaction
+from orchestrator.audit.database import single_statement, storable, transaction
 from orchestrator.audit.events import Event, record, to_json
 from orchestrator.language.host import Decision, RunContext, StepStatus
 from orchestrator.workflow.approval import Judged, Question, state_of
@@ -112,7 +112,7 @@ class Questions:
         row = {
             "id": approval, "run": context.run, "playbook": context.playbook, "workflow_id": context.workflow_id,
             "first_run_id": context.first_run_id, "step": request.step, "digest": digest, "request": to_json(shown),
-            "card": card.replace("\0", "\u2400"), "deadline": request.deadline,
+            "card": storable(card), "deadline": request.deadline,
         }  # fmt: skip
         async with transaction(self._engine) as connection:
             if (await connection.execute(ASK, row)).first() is None:
@@ -158,6 +158,11 @@ class Questions:
                 return stored.decision
             await _decide(connection, context, step, decision, {})
         return decision
+
+    async def decision(self, approval: str) -> Decision | None:
+        """The decision, where there is one."""
+        async with transaction(self._engine) as connection:
+            return (await _stored(connection, approval)).decision
 
     async def listed(self, name: str = "") -> list[ApprovalRow]:
         """What waits; or all that was asked in one run, by its name, its workflow id, or the id of the question."""

@@ -54,7 +54,7 @@ class TemporalHost:
         self.context = context
         self.joining = joining
         self.in_flight = 0
-        self.cancelled = False
+        self._cleaning_up = False
         self.unsent: list[Trace] = []
         self._state = "starting"
         self._cards: dict[str, str] = {}
@@ -83,13 +83,26 @@ class TemporalHost:
     async def sleep(self, seconds: float) -> None:
         """A durable timer, which a cancellation ends."""
         try:
-            await workflow.wait_condition(lambda: self.cancelled, timeout=seconds)
+            await workflow.wait_condition(lambda: self.stopped, timeout=seconds)
         except TimeoutError:
             return
 
+    @property
+    def stopped(self) -> bool:
+        """Whether somebody cancelled the run, and nothing more is sent."""
+        return self.joining.inbox.cancelled and not self._cleaning_up
+
+    def clean_up(self) -> None:
+        """What `on_failure` wants is sent, also after a cancellation."""
+        self._cleaning_up = True
+
     def joined(self) -> Joined:
-        """What joined so far; from now on a step has seen it."""
+        """What joined so far."""
         return self.joining.snapshot()
+
+    def seen(self, count: int) -> None:
+        """A step took the first `count` of them into account."""
+        self.joining.see(count)
 
     def show(self, state: str) -> None:
         """The run's state in the UI."""
@@ -105,9 +118,9 @@ class TemporalHost:
     async def take_in(self) -> None:
         """Claim what has arrived, so that the next step sees it."""
         while arrived := self.joining.take():
-            mine = set(await self._claim(arrived, "joined"))
+            mine = await self._claim(arrived, "joined")
             before = self.joining.severity
-            self.joining.add(one for one in arrived if one.alert_key in mine)
+            self.joining.add(arrived[place] for place in mine)
             if self.joining.severity != before:
                 workflow.upsert_search_attributes([SEVERITY.value_set(self.joining.severity)])
             self._render()
@@ -117,18 +130,23 @@ class TemporalHost:
         await self._claim(alerts, "counted")
         self.joining.drop(alerts)
 
-    async def _claim(self, alerts: Sequence[JoinedAlert], how: Literal["joined", "counted"]) -> list[str]:
-        slim = tuple(TakenAlert(alert_key=one.alert_key, severity=one.severity, reason=one.reason) for one in alerts)
+    async def _claim(self, alerts: Sequence[JoinedAlert], how: Literal["joined", "counted"]) -> list[int]:
+        """The places of those that are the run's own now."""
+        slim = tuple(
+            TakenAlert(alert_key=one.alert_key, content=one.content, severity=one.severity, reason=one.reason)
+            for one in alerts
+        )
         passed_on = tuple(one.alert_key for one in alerts if one.alert_key in self.joining.passed_on)
         taken = TakeIn(context=self.context, alerts=slim, how=how, passed_on=passed_on)
-        return await self.local("take_in", taken, list[str], summary=f"{len(alerts)} alerts {how}")
+        return await self.local("take_in", taken, list[int], summary=f"{len(alerts)} alerts {how}")
 
     async def act(self, call: ActionCall, traces: tuple[Trace, ...]) -> ActionOutcome:
         """One attempt through the gateway. After a cancellation only what `on_failure` wants is sent."""
-        if self.cancelled and call.path[0] != "on_failure":
+        if not self.stopped:
+            await self.take_in()
+        if self.stopped:
             self.unsent += traces
             return _failed(FailureKind.REFUSED_BY_POLICY, CANCELLED)
-        await self.take_in()
         act = Act(context=self.context, call=call, traces=traces)
         # beside its sends the gateway waits for what an earlier worker sent to settle, and reads back
         seconds = 6 * call.timeout + 300
@@ -141,7 +159,7 @@ class TemporalHost:
     async def ask(self, request: ApprovalRequest, traces: tuple[Trace, ...]) -> Decision:
         """Ask, show the card, wait for the verdict."""
         await self.take_in()
-        while not self.cancelled:
+        while not self.stopped:
             ask = Ask(
                 context=self.context, request=request, traces=traces,
                 original_run_id=workflow.info().original_execution_run_id,
@@ -162,7 +180,7 @@ class TemporalHost:
         heard = after = 0
         while True:
             late = await self._heard_more(heard, recorded.deadline)
-            if self.cancelled:
+            if self.stopped:
                 break
             if self.joining.inbox.arrived:
                 await self.take_in()
@@ -186,7 +204,7 @@ class TemporalHost:
             return True
         try:
             await workflow.wait_condition(
-                lambda: inbox.answers > heard or bool(inbox.arrived) or self.cancelled, timeout=left
+                lambda: inbox.answers > heard or bool(inbox.arrived) or self.stopped, timeout=left
             )
         except TimeoutError:
             return True

@@ -12,7 +12,9 @@ from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.sdk.v1 import WorkflowMetadata
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHandle
 
 from orchestrator.actions.catalog import scan
@@ -119,17 +121,16 @@ class Bench:
             row = {"digest": made.digest, "name": made.name, "document": to_json(made.document)}
             await connection.execute(REGISTER, row)
 
-    async def receive(self, *alerts: Alert) -> None:
-        """Record alerts, as intake does before it starts anything."""
-        received = [Received(one, one.model_dump_json().encode(), "t", 0, 0, ()) for one in alerts]
-        await PostgresRecorder(self.engine).record(Batch(received=received))
-
     async def requests(self, made: Playbook, *alerts: Alert) -> list[StartRequest]:
-        """What intake would ask for: all recorded."""
+        """What intake would ask for, recorded as it does before it starts anything."""
         await self.register(made)
-        await self.receive(*alerts)
         in_force = PlaybooksInForce([made])
-        return [chosen.request(alert) for alert in alerts for chosen in in_force.choose(alert)]
+        received = []
+        for one in alerts:
+            asked = tuple(chosen.request(one) for chosen in in_force.choose(one))
+            received.append(Received(one, one.model_dump_json().encode(), "t", 0, 0, (), asked))
+        await PostgresRecorder(self.engine).record(Batch(received=received))
+        return [request for one in received for request in one.requests]
 
     async def start(self, made: Playbook, *alerts: Alert) -> WorkflowHandle[Any, Any]:
         """Start a run for these alerts, which share a workflow id; an alert of its own where none is given."""
@@ -153,6 +154,24 @@ class Bench:
     async def answer(self, handle: WorkflowHandle[Any, Any], signal: str, row: ApprovalRow, **more: Any) -> None:
         """Send an answer, as the Temporal UI does."""
         await handle.signal(signal, {"step": row.step, "digest": row.digest, "by": "alice", **more})
+
+    async def reset(self, handle: WorkflowHandle[Any, Any], *, last: bool = False) -> WorkflowHandle[Any, Any]:
+        """Reset the run to its first finished task, or to the last one before the first Signal."""
+        events = (await handle.fetch_history()).events
+        signals = [one.event_id for one in events if one.HasField("workflow_execution_signaled_event_attributes")]
+        done = [event.event_id for event in events if event.HasField("workflow_task_completed_event_attributes")]
+        started = [event.event_id for event in events if event.HasField("workflow_task_started_event_attributes")]
+        point = max(one for one in done if one < signals[0]) if last else started[0] + 1
+        answer = await self.client.workflow_service.reset_workflow_execution(
+            ResetWorkflowExecutionRequest(
+                namespace=self.client.namespace,
+                workflow_execution=WorkflowExecution(workflow_id=handle.id, run_id=handle.result_run_id or ""),
+                reason="a test",
+                workflow_task_finish_event_id=point,
+                request_id=f"{handle.id}-{point}",
+            )
+        )
+        return self.client.get_workflow_handle(handle.id, run_id=answer.run_id)
 
     async def judged(self, handle: WorkflowHandle[Any, Any], count: int = 1) -> list[tuple[str, str]]:
         """The verdicts and reasons of all answers, once there are so many."""

@@ -7,8 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 
 from orchestrator.actions.ledger import PostgresLedger
@@ -302,7 +300,7 @@ async def test_a_reset_asks_again(bench: Bench) -> None:
         row = await bench.asked(handle)
         await bench.answer(handle, "approve", row)
         await handle.result()
-        reset = await _reset(bench, handle)
+        reset = await bench.reset(handle)
         again = await bench.asked(handle)
         assert again.digest != row.digest
         await bench.answer(reset, "deny", again)
@@ -319,7 +317,7 @@ async def test_a_reset_in_the_middle_of_a_question_asks_again(bench: Bench) -> N
         row = await bench.asked(handle)
         await bench.answer(handle, "approve", row)
         await handle.result()
-        reset = await _reset(bench, handle, last=True)
+        reset = await bench.reset(handle, last=True)
         again = await bench.asked(handle)
         assert again.digest != row.digest
         await bench.answer(reset, "deny", again)
@@ -327,25 +325,6 @@ async def test_a_reset_in_the_middle_of_a_question_asks_again(bench: Bench) -> N
 
     assert result["steps"]["block"] == "skipped"
     assert bench.target.asked == ["look up 203.0.113.7", *BLOCKED]
-
-
-async def _reset(bench: Bench, handle: WorkflowHandle[Any, Any], *, last: bool = False) -> WorkflowHandle[Any, Any]:
-    """Reset the run to its first finished task, or to the last one before the answer."""
-    events = (await handle.fetch_history()).events
-    signal = next(event.event_id for event in events if event.HasField("workflow_execution_signaled_event_attributes"))
-    done = [event.event_id for event in events if event.HasField("workflow_task_completed_event_attributes")]
-    started = [event.event_id for event in events if event.HasField("workflow_task_started_event_attributes")]
-    point = max(one for one in done if one < signal) if last else started[0] + 1
-    answer = await bench.client.workflow_service.reset_workflow_execution(
-        ResetWorkflowExecutionRequest(
-            namespace=bench.client.namespace,
-            workflow_execution=WorkflowExecution(workflow_id=handle.id, run_id=handle.result_run_id or ""),
-            reason="a test",
-            workflow_task_finish_event_id=point,
-            request_id=f"{handle.id}-{point}",
-        )
-    )
-    return bench.client.get_workflow_handle(handle.id, run_id=answer.run_id)
 
 
 async def _after(deadline: datetime | None) -> None:

@@ -209,27 +209,12 @@ async def _told(bench: Bench, alert: Alert, kind: str) -> bool:
     return kind in await bench.told(alert.key)
 
 
-async def test_joined_alerts_that_nobody_recorded_are_left_out(bench: Bench) -> None:
-    """A Signal from somebody else brings nothing into a run."""
-    made = grouped([ask(), block(), ticket(title="{{ joined_count }} joined")])
-    async with bench.worker():
-        handle = await bench.start(made)
-        row = await bench.asked(handle)
-        forged = {"alert": {"id": "x"}, "alert_key": "lab/forged", "severity": "critical", "run": "contain/a/forged"}
-        await handle.signal("join", [forged])
-        await eventually(lambda: _refused(bench))
-        await bench.answer(handle, "deny", row)
-        await handle.result()
-
-    assert bench.target.asked == ["open 0 joined"]
-
-
-async def _refused(bench: Bench) -> bool:
-    return "alert.refused" in await bench.told("lab/forged")
-
-
 async def test_no_alert_is_lost_in_the_race_at_a_runs_end(bench: Bench) -> None:
-    """Alerts stream in while short runs of their key start and end: each is claimed once, by a run that succeeds."""
+    """Alerts stream in while short runs of their key start and end: each is claimed once, and seen by a step once.
+
+    Where the server gives the last task again because an alert came, the step's result is what was recorded, and what
+    it had not been rendered with goes on to the next run.
+    """
     alerts = [an_alert() for _ in range(300)]
     made = grouped([ticket(title="{{ alert.id }} and {{ joined_count }}")])
     requests = await bench.requests(made, *alerts)
@@ -247,10 +232,14 @@ async def test_no_alert_is_lost_in_the_race_at_a_runs_end(bench: Bench) -> None:
     claims = await bench.claims()
     assert set(claims) == set(keys(alerts))
     started = {alert.id for alert in alerts if claims[alert.key][0] == "started"}
-    opened = [title.split()[1] for title in bench.target.asked]
+    opened = {title.split()[1]: int(title.split()[3]) for title in bench.target.asked}
     assert sorted(opened) == sorted(started)
+    assert len(bench.target.asked) == len(started)
+    assert sum(opened.values()) + len(started) == len(alerts), "each was seen by the step of one run"
     assert set((await ended_runs(bench)).values()) == {"succeeded"}
     assert set(became) == {Started.STARTED, Started.JOINED}
+    decided = "SELECT run, type, count(*) AS times FROM tocsin.audit_event WHERE type LIKE 'step.%' GROUP BY run, type"
+    assert {row.times for row in await bench.rows(decided)} == {1}, "a task that is given again tells nothing twice"
 
 
 async def test_a_run_that_many_signals_reach_goes_on_in_a_new_execution(
