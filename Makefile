@@ -9,6 +9,9 @@ READY := $(VENV)/.ready
 # a pip of its own settings would look elsewhere or leave hashes unchecked
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 
+# two processes with servers of their own; the slow files come early
+SIDE_BY_SIDE := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/'
 
@@ -24,7 +27,7 @@ demo: $(READY)  ## play real Suricata alerts through the whole path, live
 	@$(VENV)/bin/tocsin demo
 
 test: $(READY)  ## run the tests against real servers
-	@$(VENV)/bin/python -m pytest $(ARGS)
+	@$(VENV)/bin/python -m pytest $(or $(ARGS),$(SIDE_BY_SIDE))
 
 check: $(READY)  ## format, lint, types, import arrows, playbooks
 	$(VENV)/bin/ruff format --check .

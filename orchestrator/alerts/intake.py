@@ -357,7 +357,7 @@ def consumer_options(settings: IntakeSettings) -> dict[str, Any]:
         "enable.auto.offset.store": False,
         "auto.offset.reset": "earliest",
         "partition.assignment.strategy": "cooperative-sticky",
-        "session.timeout.ms": 10_000,
+        "session.timeout.ms": 6_000,  # the least that brokers allow: so long do the partitions of a killed one wait
         "heartbeat.interval.ms": 1_000,
         "max.partition.fetch.bytes": 17 * 1024 * 1024,
         "fetch.message.max.bytes": 17 * 1024 * 1024,
