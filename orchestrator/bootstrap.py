@@ -24,8 +24,9 @@ from orchestrator.alerts.intake import Intake
 from orchestrator.alerts.record import PostgresRecorder
 from orchestrator.audit.database import make_engine, transaction
 from orchestrator.audit.events import Event, record, to_json
+from orchestrator.audit.kafka import PatientProducer
 from orchestrator.audit.keeper import Duty, Keeper
-from orchestrator.audit.relay import KafkaPublisher, Relay
+from orchestrator.audit.relay import Relay
 from orchestrator.audit.sequencer import Sequencer
 from orchestrator.errors import FilesRefused
 from orchestrator.language.loader import Loaded, load_playbooks
@@ -101,9 +102,9 @@ class Tocsin:
     def keeper(self) -> Keeper:
         """What keeps the standing duties."""
         options = self.settings.kafka.client_options(self.endpoints.kafka)
-        publisher = KafkaPublisher(options, self.settings.kafka.topics.audit)
+        producer = PatientProducer(options, self.settings.kafka.topics.audit, what="the audit")
         keeper = self.settings.keeper
-        duties: list[Duty] = [Sequencer(self.engine), Relay(self.engine, publisher, batch=keeper.batch)]
+        duties: list[Duty] = [Sequencer(self.engine), Relay(self.engine, producer, batch=keeper.batch)]
         return Keeper(self.engine, duties, poll_seconds=keeper.poll_seconds)
 
     async def playbooks(self) -> PlaybooksInForce:

@@ -30,9 +30,18 @@ def set_up_logs(settings: LogSettings) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    logging.basicConfig(level=logging.WARNING, handlers=[_Libraries()])
     # an activity that waits for a server is tried again, and says so in a line of ours instead of a traceback each time
     logging.getLogger("temporalio.activity").setLevel(logging.ERROR)
+
+
+class _Libraries(logging.Handler):
+    """What libraries say, in the form of our own lines."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line: the library's name is the event."""
+        fields = {"exc_info": record.exc_info} if record.exc_info else {}
+        structlog.get_logger().log(record.levelno, record.name, message=record.getMessage(), **fields)
 
 
 def _one_line(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

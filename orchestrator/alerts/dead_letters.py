@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 
-from confluent_kafka import KafkaError, KafkaException, Producer
-
 from orchestrator.alerts.record import Dead
-from orchestrator.errors import Unavailable
+from orchestrator.audit.kafka import Outgoing, PatientProducer
 
 LARGEST = 17 * 1024 * 1024 - 64 * 1024
 """bytes of a value that the topic takes"""
@@ -19,36 +16,11 @@ class DeadLetterTopic:
     """Writes dead letters and waits until Kafka has them."""
 
     def __init__(self, options: Mapping[str, str], topic: str) -> None:
-        self._topic = topic
-        self._producer = Producer(
-            {
-                **options,
-                "enable.idempotence": True,
-                "message.max.bytes": 18 * 1024 * 1024,
-                "delivery.timeout.ms": 20_000,
-                "linger.ms": 5,
-            }
-        )
+        self._producer = PatientProducer(options, topic, what="a dead letter")
 
     async def write(self, dead: Sequence[Dead]) -> None:
         """Write them; raises `Unavailable` where Kafka did not take all of them."""
-        failures: list[KafkaError] = []
-        await asyncio.to_thread(self._write, dead, failures)
-        if failures:
-            raise Unavailable(f"Kafka did not take a dead letter: {failures[0].str()}")
-
-    def _write(self, dead: Sequence[Dead], failures: list[KafkaError]) -> None:
-        def delivered(error: KafkaError | None, _: object) -> None:
-            if error is not None:
-                failures.append(error)
-
-        try:
-            for one in dead:
-                value = one.value[:LARGEST]
-                self._producer.produce(self._topic, value=value, headers=headers(one), on_delivery=delivered)
-            self._producer.flush()
-        except (KafkaException, BufferError) as error:
-            raise Unavailable(f"Kafka did not take a dead letter: {error}") from error
+        await self._producer.write([Outgoing(one.value[:LARGEST], headers=headers(one)) for one in dead])
 
 
 def headers(one: Dead) -> list[tuple[str, str | bytes | None]]:

@@ -22,6 +22,7 @@ from orchestrator.alerts.offsets import Offsets
 from orchestrator.alerts.record import Batch, Dead, Received, Recorded
 from orchestrator.alerts.requests import Matcher, Started, Starter, StartRequest
 from orchestrator.alerts.sources import NotAnAlert
+from orchestrator.audit.kafka import Trouble
 from orchestrator.contract.values import Severity
 from orchestrator.errors import DeadLetter, Unavailable
 from orchestrator.settings import IntakeSettings
@@ -116,7 +117,7 @@ class Intake:
         self._recorder = recorder
         self._dead_letters = dead_letters
         self._starter = starter
-        self._consumer = Consumer({**consumer_options(settings), **options})
+        self._consumer = Consumer({**consumer_options(settings), **Trouble("intake").options, **options})
         self._offsets = Offsets()
         self._batches: asyncio.Queue[list[_Read]] = asyncio.Queue(maxsize=2)
         self._starts: asyncio.PriorityQueue[_Start] = asyncio.PriorityQueue()

@@ -7,7 +7,6 @@ import uuid
 from dataclasses import asdict
 from pathlib import Path
 
-from confluent_kafka import Producer
 from cyclopts import App
 from temporalio.client import WorkflowFailureError
 
@@ -18,9 +17,10 @@ from orchestrator.alerts.explain import find, runs_of
 from orchestrator.alerts.record import Batch, PostgresRecorder, Received
 from orchestrator.alerts.requests import StartRequest
 from orchestrator.alerts.sources import NotAnAlert
+from orchestrator.audit.kafka import Outgoing, PatientProducer
 from orchestrator.bootstrap import Tocsin, connected, load, register
 from orchestrator.cli.console import as_json, say, table
-from orchestrator.errors import DeadLetter, FilesRefused, TocsinError, Unavailable
+from orchestrator.errors import DeadLetter, FilesRefused, TocsinError
 from orchestrator.language.expressions import Reason
 from orchestrator.local.endpoints import current_endpoints
 from orchestrator.matching.choose import ChosenPlaybook
@@ -34,7 +34,7 @@ def add_to(app: App) -> None:
         app.command(command)
 
 
-def send(file: Path, *, topic: str | None = None) -> None:
+async def send(file: Path, *, topic: str | None = None) -> None:
     """Put alerts on the topic that intake reads.
 
     Parameters
@@ -47,18 +47,9 @@ def send(file: Path, *, topic: str | None = None) -> None:
     settings = load_settings()
     raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     records = records_of(raw)
-    producer = Producer({**settings.kafka.client_options(current_endpoints(settings).kafka), "acks": "all"})
-    failures: list[str] = []
-    for record in records:
-        producer.produce(
-            topic or settings.kafka.topics.alerts,
-            record,
-            on_delivery=lambda e, _: failures.append(e.str()) if e else None,
-        )
-        producer.poll(0)
-    producer.flush()
-    if failures:
-        raise Unavailable(f"Kafka did not take {len(failures)} of {len(records)} records: {failures[0]}")
+    kafka = settings.kafka.client_options(current_endpoints(settings).kafka)
+    producer = PatientProducer(kafka, topic or settings.kafka.topics.alerts, what="the records")
+    await producer.write([Outgoing(record) for record in records])
     say(f"{len(records)} records sent")
 
 

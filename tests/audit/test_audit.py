@@ -12,9 +12,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from orchestrator.audit.events import Event, record
+from orchestrator.audit.kafka import Outgoing, PatientProducer
 from orchestrator.audit.keeper import Keeper
 from orchestrator.audit.reading import about
-from orchestrator.audit.relay import KafkaPublisher, Relay
+from orchestrator.audit.relay import Relay
 from orchestrator.audit.sequencer import Sequencer
 from orchestrator.errors import Unavailable
 from orchestrator.local.endpoints import Endpoints
@@ -84,7 +85,7 @@ def published(stack: Endpoints, topic: str, count: int) -> list[dict[str, object
 async def test_the_audit_reaches_kafka_in_order(engine: AsyncEngine, stack: Endpoints, settings: Settings) -> None:
     """Each event with its place and its id; marked only after Kafka had it."""
     topic = settings.kafka.topics.audit
-    relay = Relay(engine, KafkaPublisher({"bootstrap.servers": stack.kafka}, topic), batch=3)
+    relay = Relay(engine, PatientProducer({"bootstrap.servers": stack.kafka}, topic, what="the audit"), batch=3)
     await write(engine, *(f"e{number}" for number in range(8)))
     await Keeper(engine, [Sequencer(engine), relay]).drain()
 
@@ -100,19 +101,19 @@ async def test_what_kafka_did_not_take_is_published_later_and_once_more_at_worst
 ) -> None:
     """A crash between publishing and marking publishes again under the same ids."""
     topic = settings.kafka.topics.audit
-    real = KafkaPublisher({"bootstrap.servers": stack.kafka}, topic)
+    real = PatientProducer({"bootstrap.servers": stack.kafka}, topic, what="the audit")
 
     class Dying:
         """Publishes, and dies before it can say so."""
 
-        async def publish(self, messages: Sequence[tuple[bytes, bytes]]) -> None:
-            await real.publish(messages)
+        async def write(self, records: Sequence[Outgoing]) -> None:
+            await real.write(records)
             raise Unavailable("died")
 
     await write(engine, "a", "b")
     await Sequencer(engine).once()
     with pytest.raises(Unavailable):
-        await Relay(engine, Dying()).once()  # type: ignore[arg-type]
+        await Relay(engine, Dying()).once()
     assert await Relay(engine, real).once() == 2
     assert await Relay(engine, real).once() == 0
 

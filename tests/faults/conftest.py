@@ -37,19 +37,24 @@ async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
 
 @pytest.fixture
 def environment(settings: Settings, stack: Endpoints, database: str, lab: Lab, tmp_path: Path) -> dict[str, str]:
-    """Settings in a file, as a site would have them."""
-    playbooks = tmp_path / "playbooks"
+    """The environment of processes on the shared servers, with a database and topics of their own."""
+    return environment_of(settings, stack.model_copy(update={"database": database}), lab, tmp_path)
+
+
+def environment_of(settings: Settings, servers: Endpoints, lab: Lab, folder: Path) -> dict[str, str]:
+    """Settings in a file, as a site would have them, and the environment that names it."""
+    playbooks = folder / "playbooks"
     playbooks.mkdir()
     (playbooks / "contain.yaml").write_text(PLAYBOOK)
     site = {
-        "home": str(tmp_path / "home"),
+        "home": str(folder / "home"),
         "playbooks": str(playbooks),
-        "kafka": {"bootstrap": stack.kafka, "topics": settings.kafka.topics.model_dump()},
-        "temporal": {"address": stack.temporal, "task_queue": settings.temporal.task_queue},
-        "database": {"url": database},
+        "kafka": {"bootstrap": servers.kafka, "topics": settings.kafka.topics.model_dump()},
+        "temporal": {"address": servers.temporal, "task_queue": settings.temporal.task_queue},
+        "database": {"url": servers.database},
         "intake": {"group": f"group-{settings.temporal.task_queue}"},
         "integrations": {"lab": {"url": lab.url, "token": {"env": "LAB_TOKEN"}}},
     }
-    file = tmp_path / "tocsin.yaml"
+    file = folder / "tocsin.yaml"
     file.write_text(yaml.safe_dump(site))
     return child_environment(TOCSIN_SETTINGS=str(file), LAB_TOKEN=lab.token)

@@ -45,6 +45,12 @@ class Process:
         self.process.wait()
         self.process = self._start()
 
+    async def says(self, event: str, seconds: float) -> None:
+        """Wait until it has logged this event."""
+        async with asyncio.timeout(seconds):
+            while f'"event": "{event}"' not in self._log.read_text():  # noqa: ASYNC110 - another process writes it
+                await asyncio.sleep(0.05)
+
     def end(self) -> int:
         """Ask it to end; its exit code."""
         self.process.send_signal(signal.SIGTERM)

@@ -1,0 +1,89 @@
+"""kill -9 of Postgres, Temporal and Kafka under load: all wait and go on by themselves, nothing is lost or doubled."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from orchestrator.audit.database import make_engine
+from orchestrator.local import ports
+from orchestrator.local.endpoints import Endpoints, read_state
+from orchestrator.local.lab import Lab
+from orchestrator.local.prepare import prepare
+from orchestrator.local.stack import down, up
+from orchestrator.settings import LocalSettings, Settings
+from tests.faults.conftest import environment_of
+from tests.faults.processes import (
+    OPEN_RUNS,
+    Alerts,
+    assert_each_has_its_effects_once,
+    running,
+    settled,
+    until_count,
+)
+
+ALERTS, OPEN = 20, 5
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Settings:
+    """Settings of a stack of its own, whose servers come back on the ports that they had."""
+    names = ("kafka_port", "temporal_port", "temporal_ui_port", "postgres_port")
+    chosen = ports.choose(names, {}, {}, any_port=True)
+    return Settings(home=tmp_path / "stack", local=LocalSettings(**chosen))
+
+
+@pytest.fixture
+async def servers(own: Settings) -> AsyncIterator[Endpoints]:
+    """That stack, ended at the end."""
+    try:
+        endpoints = await up(own)
+        await prepare(own, endpoints)
+        yield endpoints
+    finally:
+        await down(own)
+
+
+def kill(own: Settings, part: str) -> None:
+    """kill -9 of a server with all its processes."""
+    process = read_state(own.home).parts[part].process()
+    assert process is not None
+    family = [process, *process.children(recursive=True)]
+    for one in family:
+        one.kill()
+    psutil.wait_procs(family)
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(
+    ("part", "role", "event"),
+    [
+        ("postgres", "intake", "intake.waiting"),
+        ("temporal", "intake", "intake.waiting"),
+        ("kafka", "intake", "kafka.trouble"),
+    ],
+)
+async def test_a_server_that_is_killed_and_comes_back_costs_only_time(
+    own: Settings, servers: Endpoints, lab: Lab, tmp_path: Path, part: str, role: str, event: str
+) -> None:
+    """Alerts come before and after, runs are open and actions being sent; no process of ours ends meanwhile."""
+    engine = make_engine(servers.database)
+    alerts = Alerts(servers.kafka, own.kafka.topics.alerts)
+    environment = environment_of(own, servers, lab, tmp_path)
+    with running(environment, tmp_path) as processes:
+        alerts.send(ALERTS)
+        await until_count(engine, OPEN_RUNS, OPEN, 60)
+        kill(own, part)
+        if part != "kafka":
+            alerts.send(ALERTS)
+        await processes[role].says(event, 60)
+        assert await up(own) == servers
+        await engine.dispose()  # this test's own connections went with the server
+        alerts.send(ALERTS)
+        await settled(engine, alerts.sent)
+        assert [process.end() for process in processes.values()] == [0, 0, 0]
+    await assert_each_has_its_effects_once(engine, alerts, tmp_path)
+    await engine.dispose()
