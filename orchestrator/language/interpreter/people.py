@@ -1,0 +1,152 @@
+"""Approvals and questions: rendered once, asked, and what the answer means for later steps."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterator, Mapping
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from orchestrator.errors import FailureKind
+from orchestrator.language.durations import parse_duration
+from orchestrator.language.expressions import compile_condition
+from orchestrator.language.host import (
+    ActionCall,
+    ApprovalRequest,
+    AskRequest,
+    Decision,
+    Escalation,
+    StepError,
+    StepStatus,
+)
+from orchestrator.language.interpreter.actions import call_for
+from orchestrator.language.interpreter.containers import entered
+from orchestrator.language.interpreter.ends import StepFailed, invalid, leave_if_cancelled
+from orchestrator.language.interpreter.progress import Covered
+from orchestrator.language.interpreter.run import Run
+from orchestrator.language.interpreter.scope import Path, Scope, State, told
+from orchestrator.language.model import ActionStep, Approval, ApprovalStep, Ask, AskStep, By, Step, every_step, named
+from orchestrator.language.typed import Spec, validate_all
+
+T = TypeVar("T")
+MOST_REQUESTS = 1_000
+"""requests on one card"""
+
+
+async def approval(run: Run, name: str, step: ApprovalStep, here: Path, scope: Scope) -> State:
+    """Ask whether what it covers is sent."""
+    shown = dict(_shown(run, name, step, scope))
+    calls = tuple(call for call in shown.values() if call is not None)
+    if calls:
+        joined = run.host.joined().count
+        request = _request(run, name, step.approval, here, calls, scope)
+        decision = await _waiting(run, scope, run.host.ask(request, run.take_traces()))
+        run.host.seen(joined)
+    else:  # none of the steps would run: there is nothing to ask
+        decision = Decision(status=StepStatus.SKIPPED)
+    run.progress.asked_about.update(step.approval.covers)
+    run.progress.covered.update({path: Covered(call, decision) for path, call in shown.items()})
+    if decision.status is StepStatus.FAILED:
+        message = decision.note or "nobody answered in time"
+        raise StepFailed(name, StepError(kind=FailureKind.REFUSED_BY_POLICY, message=message))
+    return told(decision.status, decision.model_dump(mode="python", include={"by", "at", "trust", "note", "auto"}))
+
+
+async def ask(run: Run, name: str, step: AskStep, here: Path, scope: Scope) -> State:
+    """Ask people, and read their answer as the fields say."""
+    asked = step.ask
+    request = AskRequest(
+        **_question(run, name, asked.text, asked.by or By(), asked, here, scope),
+        fields={field: spec.model_dump(mode="json", exclude_none=True) for field, spec in asked.fields.items()},
+        mail=str(run.render(name, asked.to.mail, scope, "to")) if asked.to else None,
+        otherwise=None if asked.otherwise == "fail" else dict(asked.otherwise),
+    )
+    answer = await _waiting(run, scope, run.host.question(request, run.take_traces()))
+    if answer.status is StepStatus.FAILED:
+        message = answer.note or "nobody answered in time"
+        raise StepFailed(name, StepError(kind=FailureKind.TIMEOUT, message=message))
+    fields = _read(name, asked.fields, answer.fields)
+    return told(answer.status, {**fields, "by": answer.by, "at": answer.at, "trust": answer.trust})
+
+
+def _read(name: str, specs: Mapping[str, Spec], fields: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return validate_all(specs, fields)
+    except ValueError as error:
+        raise invalid(name, f"the answer does not fit: {error}") from None
+
+
+async def _waiting(run: Run, scope: Scope, work: Awaitable[T]) -> T:
+    """Wait for people: that time is not counted against what the question stands in."""
+    await run.host.ready()
+    leave_if_cancelled()
+    for budget in scope.budgets:
+        budget.pause(run.host.now())
+    try:
+        return await work
+    finally:
+        for budget in scope.budgets:
+            budget.go_on(run.host.now())
+
+
+def _shown(run: Run, name: str, step: ApprovalStep, scope: Scope) -> Iterator[tuple[Path, ActionCall | None]]:
+    """Every call that the covered steps will make, by its path; none where the step would not run."""
+    count = 0
+    for covered in step.approval.covers:
+        for path, inner, seen in _places(run, name, covered, run.playbook.model.steps, (), scope):
+            count += 1
+            if count > MOST_REQUESTS:
+                raise invalid(name, f"covers more than {MOST_REQUESTS} requests; nobody could judge them")
+            holds, _ = run.gate(covered, inner, seen)
+            yield path, call_for(run, covered, inner, path, seen) if holds else None
+
+
+def _places(
+    run: Run, name: str, wanted: str, steps: tuple[Step, ...], path: Path, scope: Scope
+) -> Iterator[tuple[Path, ActionStep, Scope]]:
+    """Where the step of this id will stand, once for each item of the loops around it, with what it will see."""
+    for place, step in named(steps):
+        here = (*path, place)
+        if step.id == wanted and isinstance(step, ActionStep):
+            yield here, step, scope
+        elif any(inner.id == wanted for inner in every_step((step,))):
+            for inside_path, inner_steps, inner_scope in entered(run, name, step, here, scope, wanted):
+                yield from _places(run, name, wanted, inner_steps, inside_path, inner_scope)
+
+
+def _request(
+    run: Run, name: str, asked: Approval, here: Path, calls: tuple[ActionCall, ...], scope: Scope
+) -> ApprovalRequest:
+    return ApprovalRequest(
+        **_question(run, name, asked.ask, asked.by, asked, here, scope),
+        calls=calls,
+        otherwise=asked.otherwise,
+        auto_reason=_auto(run, asked, scope),
+    )
+
+
+def _auto(run: Run, asked: Approval, scope: Scope) -> dict[str, Any] | None:
+    """Why nobody has to be asked; an error in the condition means that somebody has to."""
+    if not asked.auto:
+        return None
+    reason = compile_condition(asked.auto).explain(run.names(scope))
+    return {"condition": asked.auto, "values": reason.values} if reason.holds else None
+
+
+def _question(
+    run: Run, name: str, text: str, by: By, asked: Approval | Ask, here: Path, scope: Scope
+) -> dict[str, Any]:
+    """What every question says; its times are read once."""
+    since = run.deadline(here, asked.within) - parse_duration(asked.within)
+    escalate = asked.escalate
+    return {
+        "step": name,
+        "path": here,
+        "ask": str(run.render(name, text, scope, "ask")),
+        "group": by.group,
+        "user": str(run.render(name, by.user, scope, "by")) if by.user else None,
+        "count": by.count,
+        "distinct": by.distinct,
+        "deadline": since + parse_duration(asked.within),
+        "remind": parse_duration(asked.remind) / timedelta(seconds=1) if asked.remind else None,
+        "escalate": Escalation(at=since + parse_duration(escalate.after), group=escalate.group) if escalate else None,
+    }

@@ -1,0 +1,128 @@
+"""Steps of their own: wait, set, undo, stop, and a sub-playbook."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from orchestrator.alerts.alert import Alert
+from orchestrator.errors import ExpressionError, FailureKind
+from orchestrator.language.expressions import compile_condition, compile_value
+from orchestrator.language.expressions.compare import in_utc
+from orchestrator.language.host import Joined, StepError, StepStatus, SubCall, UndoCall
+from orchestrator.language.interpreter.ends import RunStopped, StepFailed, invalid, leave_if_cancelled, settled
+from orchestrator.language.interpreter.run import Run, default_of
+from orchestrator.language.interpreter.scope import Path, Scope, State, told
+from orchestrator.language.model import PlaybookStep, SetStep, StopStep, UndoStep, WaitStep
+from orchestrator.language.packing import NotPacked, Packer, packer_for
+
+
+async def set_(run: Run, name: str, step: SetStep, here: Path, scope: Scope) -> State:
+    """Give names to values; all are read before the first is given."""
+    scope.vars.update(run.typed(name, step.set, scope, "set"))
+    return told(StepStatus.SUCCEEDED)
+
+
+async def stop(run: Run, name: str, step: StopStep, here: Path, scope: Scope) -> State:
+    """End the run."""
+    message = str(run.render(name, step.message, scope, "message"))
+    raise RunStopped(name, success=step.stop == "success", message=message)
+
+
+async def undo(run: Run, name: str, step: UndoStep, here: Path, scope: Scope) -> State:
+    """Release the run's hold on what these steps did."""
+    await run.host.ready()
+    leave_if_cancelled()
+    call = UndoCall(step=name, path=here, steps=step.undo)
+    outcome = await settled(run.host.undo(call, run.take_traces()))
+    if outcome.error is not None:
+        raise StepFailed(name, outcome.error)
+    return told(StepStatus.SUCCEEDED)
+
+
+async def wait(run: Run, name: str, step: WaitStep, here: Path, scope: Scope) -> State:
+    """Wait for a time, a moment, or an alert."""
+    if step.wait.for_:
+        await run.sleep_until(run.deadline(here, step.wait.for_))
+        return told(StepStatus.SUCCEEDED)
+    if step.wait.until:
+        await run.sleep_until(run.once((*here, "until"), lambda: _moment(run, name, step, scope)))
+        return told(StepStatus.SUCCEEDED)
+    found = await _alert(run, name, step, here, scope)
+    return told(StepStatus.SUCCEEDED if found else StepStatus.EXPIRED, found or default_of(step))
+
+
+def _moment(run: Run, name: str, step: WaitStep, scope: Scope) -> datetime:
+    try:
+        value = compile_value(str(step.wait.until)).value(run.names(scope))
+    except ExpressionError as error:
+        raise invalid(name, f"until: {error}") from None
+    if not isinstance(value, datetime):
+        raise invalid(name, "until: the value is no time; write it as `alert.time + (2 | hours)`")
+    return in_utc(value)
+
+
+async def _alert(run: Run, name: str, step: WaitStep, here: Path, scope: Scope) -> Alert | None:
+    """The first alert since the last one given for which the condition holds; none in time."""
+    deadline = run.deadline(here, str(step.wait.within))
+    while True:
+        joined = run.host.joined()
+        found = _fitting(run, name, step, scope, joined)
+        run.host.seen(joined.count)
+        left = (deadline - run.host.now()).total_seconds()
+        if found is not None or left <= 0:
+            return found
+        more = asyncio.ensure_future(run.host.joining(joined.count))
+        try:
+            await asyncio.wait((more,), timeout=left)
+        finally:
+            more.cancel()
+
+
+def _fitting(run: Run, name: str, step: WaitStep, scope: Scope, joined: Joined) -> Alert | None:
+    """Looks at each alert once."""
+    known = {**dict(enumerate(joined.alerts)), **dict(joined.latest)}
+    condition = compile_condition(str(step.wait.alert))
+    for place in sorted(known):
+        if place < run.progress.given:
+            continue
+        run.progress.given = place + 1
+        joining = Alert.model_validate(known[place])
+        reason = condition.explain({**run.names(scope), "joining": joining})
+        if reason.holds:
+            run.trace("step.decided", name, (), {"alert": joining.key, "values": reason.values})
+            return joining
+    return None
+
+
+async def playbook(run: Run, name: str, step: PlaybookStep, here: Path, scope: Scope) -> State:
+    """Run a sub-playbook; its failure is this step's."""
+    packer = packer_for(run.capabilities)
+    joined = run.host.joined()
+    severity = run.severity(joined)
+    call = SubCall(
+        step=name,
+        path=here,
+        playbook=step.playbook,
+        inputs=packer.pack(run.typed(name, step.with_, scope, "with")),
+        severity=str(severity) if severity else "informational",
+        case=run.case,
+        detach=step.detach,
+    )
+    await run.host.ready()
+    leave_if_cancelled()
+    outcome = await run.host.call(call, run.take_traces())
+    run.host.seen(joined.count)
+    if outcome.error is not None:
+        raise StepFailed(name, outcome.error)
+    output = default_of(step) if step.detach else _outputs(name, packer, outcome.outputs)
+    return told(outcome.status, output)
+
+
+def _outputs(name: str, packer: Packer, packed: Mapping[str, Any]) -> Any:
+    try:
+        return packer.unpack(dict(packed))
+    except NotPacked as error:
+        raise StepFailed(name, StepError(kind=FailureKind.INVALID, message=str(error))) from None
