@@ -109,15 +109,21 @@ class IpAddress(NormalisedText):
 
 
 class Network(NormalisedText):
-    """A range of addresses in prefix notation, host bits cleared."""
+    """A range of addresses in prefix notation, host bits cleared; one of mapped addresses is that of IPv4 addresses."""
 
     __slots__ = ()
     kind = "network"
 
     @classmethod
     def normalise(cls, text: str) -> str:
-        """Canonical prefix notation."""
-        return ipaddress.ip_network(text.strip(), strict=False).compressed
+        """Canonical prefix notation; zone ids are refused."""
+        if "%" in text:
+            raise ValueError(f"{text!r} has a zone id; write the network alone")
+        network = ipaddress.ip_network(text.strip(), strict=False)
+        mapped = network.network_address.ipv4_mapped if isinstance(network, ipaddress.IPv6Network) else None
+        if mapped is not None and network.prefixlen >= 96:
+            network = ipaddress.IPv4Network((mapped, network.prefixlen - 96))
+        return network.compressed
 
 
 class Domain(NormalisedText):
@@ -142,6 +148,25 @@ def _label(label: str) -> str:
         return idna.encode(label, uts46=True).decode("ascii")
     except idna.IDNAError as error:
         raise ValueError(f"{label!r} is not a label of a domain name") from error
+
+
+_NOT_IN_MAIL = frozenset(' @()<>[]:;,\\"')
+
+
+class MailAddress(NormalisedText):
+    """A mail address alone, without a display name, compared without regard to case."""
+
+    __slots__ = ()
+    kind = "mail"
+
+    @classmethod
+    def normalise(cls, text: str) -> str:
+        """Case-folded name, domain as `Domain` has it; blanks, quotes and brackets are refused."""
+        name, _, domain = text.strip().rpartition("@")
+        name = name.casefold()
+        if not 0 < len(name) <= 64 or not all(letter.isprintable() and letter not in _NOT_IN_MAIL for letter in name):
+            raise ValueError("a mail address is name@domain alone, the name 1 to 64 characters without blanks")
+        return f"{name}@{Domain.normalise(domain)}"
 
 
 class AccountName(NormalisedText):
