@@ -285,7 +285,9 @@ class TemporalHost:
             return True
         return False
 
-    async def _read(self, request: ApprovalRequest | AskRequest, asked: Asked, after: int, *, late: bool) -> AnswersRead:
+    async def _read(
+        self, request: ApprovalRequest | AskRequest, asked: Asked, after: int, *, late: bool
+    ) -> AnswersRead:
         """Who answered, and whether in time, as history says."""
         read = ReadAnswers(
             context=self.context, request=request, approval=asked.approval, digest=asked.digest, after=after,
