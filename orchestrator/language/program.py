@@ -58,7 +58,7 @@ class Playbook:
         self.joins: Expression | None = compile_condition(trigger.joins) if trigger.joins else None
         self.key: Expression | None = compile_value(trigger.key) if trigger.key else None
         self.join: float = parse_duration(trigger.join).total_seconds() if trigger.join else 0.0
-        self._trees: dict[int, Tree] = {}
+        self._trees: dict[bytes, Tree] = {}
 
     @property
     def title(self) -> str:
@@ -86,9 +86,10 @@ class Playbook:
 
     def tree(self, source: Any) -> Tree:
         """Parameters of its model, compiled once."""
-        found = self._trees.get(id(source))
+        key = orjson.dumps(source)
+        found = self._trees.get(key)
         if found is None:
-            found = self._trees[id(source)] = compile_tree(source)
+            found = self._trees[key] = compile_tree(source)
         return found
 
 

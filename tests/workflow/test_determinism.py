@@ -12,10 +12,15 @@ import orchestrator
 
 ROOT = Path(orchestrator.__file__).parent
 WORKFLOW = [
-    ROOT / "workflow" / f"{name}.py" for name in ("playbook_run", "temporal_host", "inbox", "messages", "visible")
+    ROOT / "workflow" / f"{name}.py"
+    for name in ("playbook_run", "temporal_host", "sub_runs", "squeezed", "inbox", "messages", "visible")
 ]
 LANGUAGE = [
-    *(ROOT / "language" / f"{name}.py" for name in ("interpreter", "host", "model", "program", "durations")),
+    *(
+        ROOT / "language" / f"{name}.py"
+        for name in ("host", "model", "typed", "outputs", "packing", "program", "durations", "calendars", "reference")
+    ),
+    *sorted((ROOT / "language" / "interpreter").glob("*.py")),
     *sorted((ROOT / "language" / "expressions").rglob("*.py")),
 ]
 FORBIDDEN_MODULES = {
@@ -24,7 +29,7 @@ FORBIDDEN_MODULES = {
     *("urllib.request", "requests", "structlog"),
 }
 FORBIDDEN_CALLS = frozenset({"now", "utcnow", "today", "time", "monotonic", "uuid4", "open", "getenv", "hash", "id"})
-ALLOWED_OWNERS = frozenset({"workflow", "self", "host", "self.host", "run.host"})
+ALLOWED_OWNERS = frozenset({"workflow", "self", "host", "self.host", "run.host", "self._host"})
 """whose `now()` is the workflow's own clock"""
 
 

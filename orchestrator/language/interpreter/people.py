@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -82,10 +83,17 @@ async def _waiting(run: Run, scope: Scope, work: Awaitable[T]) -> T:
     for budget in scope.budgets:
         budget.pause(run.host.now())
     try:
-        return await work
-    finally:
-        for budget in scope.budgets:
-            budget.go_on(run.host.now())
+        found = await work
+    except asyncio.CancelledError:
+        _go_on(run, scope)
+        raise
+    _go_on(run, scope)
+    return found
+
+
+def _go_on(run: Run, scope: Scope) -> None:
+    for budget in scope.budgets:
+        budget.go_on(run.host.now())
 
 
 def _shown(run: Run, name: str, step: ApprovalStep, scope: Scope) -> Iterator[tuple[Path, ActionCall | None]]:

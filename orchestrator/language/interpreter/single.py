@@ -77,8 +77,10 @@ async def _alert(run: Run, name: str, step: WaitStep, here: Path, scope: Scope) 
         more = asyncio.ensure_future(run.host.joining(joined.count))
         try:
             await asyncio.wait((more,), timeout=left)
-        finally:
+        except asyncio.CancelledError:
             more.cancel()
+            raise
+        more.cancel()
 
 
 def _fitting(run: Run, name: str, step: WaitStep, scope: Scope, joined: Joined) -> Alert | None:
