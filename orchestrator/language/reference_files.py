@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
+from structlog.typing import FilteringBoundLogger
 
 from orchestrator.errors import FilesRefused, Finding, FindingLevel, Place
 from orchestrator.language.calendars import Calendar
 from orchestrator.language.reference import ReferenceData, ReferenceList
 from orchestrator.language.reference_reader import Kind, Parsed, parse_reference
 
-log = structlog.get_logger()
 LARGEST = 64 * 1024 * 1024
 """bytes of a file"""
 SETTLED = 1.0
@@ -174,11 +174,13 @@ class ReferenceKeeper:
         every: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
+        log: FilteringBoundLogger | None = None,
     ) -> None:
         self._playbooks = playbooks
         self._every = every
         self._clock = clock
         self._wall = wall
+        self._log: FilteringBoundLogger = log or structlog.get_logger()
         self._lock = threading.Lock()
         self._watched: dict[Path, _Watched] = {}
         self._looked = clock()
@@ -205,7 +207,9 @@ class ReferenceKeeper:
             self._data = _data(one.in_force for one in self._watched.values())
 
     def _find_new(self, now: datetime) -> list[_Watched]:
-        new = [_Watched(kind, path, now) for kind, path in _paths(self._playbooks) if path not in self._watched]
+        new = [
+            _Watched(kind, path, now, self._log) for kind, path in _paths(self._playbooks) if path not in self._watched
+        ]
         self._watched |= {one.path: one for one in new}
         return new
 
@@ -213,8 +217,9 @@ class ReferenceKeeper:
 class _Watched:
     """A file as it was read last, and as it was when it was good last."""
 
-    def __init__(self, kind: Kind, path: Path, now: datetime) -> None:
+    def __init__(self, kind: Kind, path: Path, now: datetime, log: FilteringBoundLogger) -> None:
         self.path = path
+        self._log = log
         self._kind = kind
         self._last = self._good = read_reference(kind, path)
         self._read_at: Stamp | None = None
@@ -251,9 +256,9 @@ class _Watched:
         name, problem = self._last.name, self._last.problem
         if problem:
             kept = "nothing" if self._good.problem else "what it held before"
-            log.error("reference.broken", name=name, problem=problem, in_force=kept)
+            self._log.error("reference.broken", name=name, problem=problem, in_force=kept)
         else:
-            log.info("reference.read", name=name, file=str(self.path))
+            self._log.info("reference.read", name=name, file=str(self.path))
 
     def _read(self) -> None:
         before = self._last
@@ -276,7 +281,7 @@ class _Watched:
     def _look_at_age(self, now: datetime) -> None:
         stale = self._good.stale(now)
         if stale and not self._stale:
-            log.error("reference.stale", name=self._good.name, changed=str(self._good.changed))
+            self._log.error("reference.stale", name=self._good.name, changed=str(self._good.changed))
         self._stale = stale
 
 
