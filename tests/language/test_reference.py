@@ -150,6 +150,7 @@ def test_a_list_of_networks_holds_smaller_networks_and_not_larger_ones() -> None
     assert [listed.contains(one) for one in ("10.1.2.0/24", "10.0.0.0/8", "::ffff:10.1.2.3", "192.0.2.9")] == [
         True, False, True, True,
     ]  # fmt: skip
+    assert not made("network", "10.0.0.0/16").contains("10.0.0.0/8")
     assert made("network", "0.0.0.0/0").contains("255.255.255.255")
     assert not made("network", "0.0.0.0/0").contains("2001:db8::1")
 

@@ -30,12 +30,12 @@ class Site:
         self.now = datetime.now(UTC) + timedelta(days=1)  # long after every change: nobody is writing any more
         self._said = LogCapture()
 
-    def write(self, name: str, text: str | bytes) -> Path:
-        """A file with this content, changed at a time of its own."""
+    def write(self, name: str, text: str | bytes, at: datetime | None = None) -> Path:
+        """A file with this content, changed at this time or at one of its own."""
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text.encode() if isinstance(text, str) else text)
-        moment = START.timestamp() + next(_seconds)
+        moment = at.timestamp() if at else START.timestamp() + next(_seconds)
         os.utime(path, (moment, moment))
         return path
 
@@ -127,8 +127,8 @@ def test_a_file_that_breaks_keeps_what_it_held_until_it_heals(
     keeper = site.keeper()
     before = keeper.current()
     good = (site.folder / name).read_text()
-    site.write(name, content)
-    for _ in range(3):
+    for more in ("", "\n", "\n\n"):
+        site.write(name, content + (more if isinstance(content, str) else more.encode()))
         after = site.later(keeper)
         assert (after.lists, after.calendars, after.broken) == (before.lists, before.calendars, {})
     [line] = site.said()
@@ -190,16 +190,14 @@ def test_a_file_that_was_being_written_at_the_start_is_read_again(site: Site) ->
 def test_a_stale_list_is_read_and_said_to_be_stale(site: Site) -> None:
     """Once, until it is fresh again; writing it again as it was makes it fresh."""
     site.write("lists/feed.yaml", "title: Feed\ntype: domain\nfile: feed.txt\nmax_age: 2d\n")
-    path = site.write("lists/feed.txt", "bad.example\n")
-    changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-    site.now = changed + timedelta(days=2, seconds=1)
+    site.write("lists/feed.txt", "bad.example\n", at=site.now - timedelta(days=2, seconds=1))
     keeper = site.keeper()
     assert entries(site.later(keeper), "feed") == ("bad.example",)
     assert [(line["event"], line["log_level"]) for line in site.said()] == [("reference.stale", "error")]
-    site.now = changed + timedelta(days=2)
-    site.write("lists/feed.txt", "bad.example\n")
+    site.write("lists/feed.txt", "bad.example\n", at=site.now - timedelta(seconds=10))
     site.later(keeper)
-    site.now += timedelta(days=3)
+    assert site.said() == []
+    site.now += timedelta(days=2)
     assert entries(site.later(keeper), "feed") == ("bad.example",)
     assert [line["event"] for line in site.said()] == ["reference.stale"]
 
