@@ -9,10 +9,10 @@ import ipaddress
 import re
 from enum import Enum
 from functools import total_ordering
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 import idna
-from pydantic import SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 from pydantic_core import core_schema
 
 if TYPE_CHECKING:
@@ -187,3 +187,24 @@ class FileHash(NormalisedText):
         if len(digest) not in (32, 40, 64, 128) or not re.fullmatch(r"[0-9a-f]+", digest):
             raise ValueError("a hash has 32, 40, 64 or 128 hexadecimal digits")
         return digest
+
+
+def _sha256(digest: FileHash) -> FileHash:
+    if len(digest) != 64:
+        raise ValueError("a SHA-256 has 64 hexadecimal digits")
+    return digest
+
+
+class FileRef(BaseModel):
+    """A file that is kept elsewhere: what is said of it may be read, its bytes never travel. `size` is in bytes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: ClassVar[str] = "file"
+
+    sha256: Annotated[FileHash, AfterValidator(_sha256)]
+    name: Annotated[str, Field(max_length=1_024)] | None = None
+    size: Annotated[int, Field(ge=0)] | None = None
+    media_type: Annotated[str, Field(max_length=255)] | None = None
+
+    def __str__(self) -> str:
+        return self.sha256
