@@ -15,7 +15,10 @@ WORKFLOW = [
     ROOT / "workflow" / f"{name}.py" for name in ("playbook_run", "temporal_host", "inbox", "messages", "visible")
 ]
 LANGUAGE = [
-    *(ROOT / "language" / f"{name}.py" for name in ("interpreter", "host", "model", "program", "durations")),
+    *(
+        ROOT / "language" / f"{name}.py"
+        for name in ("interpreter", "host", "model", "program", "durations", "reference")
+    ),
     *sorted((ROOT / "language" / "expressions").rglob("*.py")),
 ]
 FORBIDDEN_MODULES = {
