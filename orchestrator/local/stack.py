@@ -7,17 +7,17 @@ up` started stays, known by `stack.json` in the state folder.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from orchestrator.errors import StackError
 from orchestrator.local import ports
 from orchestrator.local.endpoints import Endpoints, StackState, own_addresses, read_state, write_state
+from orchestrator.local.folders import locked
 from orchestrator.local.kafka import KafkaPart
 from orchestrator.local.part import Launch, Part
 from orchestrator.local.postgres import PostgresPart
@@ -56,8 +56,7 @@ async def up(
 
     Raises `StackError`. Whatever ends this early, kill -9 included, ends the servers that it has started.
     """
-    settings.home.mkdir(parents=True, exist_ok=True)
-    with _only_one(settings.home):
+    with locked(settings.home):
         state = _state_to_begin_with(settings)
         starter = _Starter(settings, state, on_progress)
         try:
@@ -94,7 +93,7 @@ async def down(settings: Settings) -> list[str]:
     """End what `up` left running; the names of the parts that were ended. Data stay, unless `ephemeral` then or now."""
     if not settings.home.exists():
         return []
-    with _only_one(settings.home):
+    with locked(settings.home):
         state = read_state(settings.home)
         running = [name for name, started in state.parts.items() if started.process()]
         await asyncio.gather(*(end(state.parts[name]) for name in running))
@@ -203,14 +202,3 @@ class _Starter:
 
 def _alive(state: StackState, part: Part) -> bool:
     return part.name in state.parts and state.parts[part.name].process() is not None
-
-
-@contextmanager
-def _only_one(home: Path) -> Iterator[None]:
-    """Keep two `up` or `down` of one state folder apart."""
-    with (home / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StackError(f"another `tocsin up` or `down` is at work in {home}; wait for it to end") from None
-        yield

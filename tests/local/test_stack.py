@@ -19,6 +19,7 @@ from orchestrator.contract import Secret
 from orchestrator.errors import StackError
 from orchestrator.local import stack as local_stack
 from orchestrator.local.endpoints import Endpoints, current_endpoints, read_state
+from orchestrator.local.folders import FolderTaken, empty_folder, locked
 from orchestrator.local.kafka import builtin_test_broker, have_jars
 from orchestrator.local.part import Launch, Ports
 from orchestrator.local.ports import any_free
@@ -231,8 +232,27 @@ def test_a_process_is_known_by_its_birth_on_a_clock_that_nobody_sets() -> None:
 
 async def test_two_ups_of_one_folder_are_kept_apart(tmp_path: Path) -> None:
     """The second says so instead of starting everything twice."""
-    with local_stack._only_one(tmp_path), pytest.raises(StackError, match="another"):
+    with locked(tmp_path), pytest.raises(FolderTaken):
         await up(Settings(home=tmp_path))
+
+
+def test_demos_of_one_checkout_have_folders_of_their_own(tmp_path: Path) -> None:
+    """The second does not throw away what the first works with; the third takes the first's place, empty."""
+    with empty_folder(tmp_path, "demo") as first:
+        (first / "postgres").mkdir()
+        (first / "stack.json").touch()
+        with empty_folder(tmp_path, "demo") as second:
+            assert first != second
+            assert (first / "postgres").exists()
+    with empty_folder(tmp_path, "demo") as third:
+        assert third == first
+        assert [one.name for one in third.iterdir()] == ["lock"]
+
+
+async def test_a_folder_that_is_not_ours_is_a_clear_mistake() -> None:
+    """With the setting that names another."""
+    with pytest.raises(StackError, match="TOCSIN_HOME"):
+        await up(Settings(home=Path("/proc/nobody")))
 
 
 async def test_preparing_again_changes_nothing(settings: Settings) -> None:
@@ -240,6 +260,18 @@ async def test_preparing_again_changes_nothing(settings: Settings) -> None:
     endpoints = current_endpoints(settings)
     await prepare(settings, endpoints)
     await prepare(settings, endpoints)
+
+
+def test_without_maven_up_says_what_to_do(tmp_path: Path, no_maven: dict[str, str]) -> None:
+    """Install it, or name a broker: both are said, and nothing stays."""
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestrator.cli.main", "up"], capture_output=True, text=True, timeout=60, check=False,
+        env=child_environment(TOCSIN_HOME=str(tmp_path / "home"), **no_maven),
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "apt-get install maven" in done.stderr
+    assert "TOCSIN_KAFKA__BOOTSTRAP" in done.stderr
+    assert known_to(tmp_path) == []
 
 
 def test_the_built_in_test_broker_takes_records() -> None:
