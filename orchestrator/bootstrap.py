@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.worker import Worker
@@ -22,18 +24,18 @@ from orchestrator.alerts.dead_letters import DeadLetterTopic
 from orchestrator.alerts.decode import Decoder
 from orchestrator.alerts.intake import Intake
 from orchestrator.alerts.record import PostgresRecorder
-from orchestrator.audit.database import make_engine, transaction
-from orchestrator.audit.events import Event, record, to_json
+from orchestrator.audit.database import make_engine
 from orchestrator.audit.kafka import PatientProducer
 from orchestrator.audit.keeper import Duty, Keeper
 from orchestrator.audit.relay import Relay
 from orchestrator.audit.sequencer import Sequencer
-from orchestrator.errors import FilesRefused
-from orchestrator.language.loader import Loaded, load_playbooks
-from orchestrator.language.program import Playbook
+from orchestrator.language.loader import Loaded, load_playbooks, read_playbook
 from orchestrator.local.endpoints import Endpoints
 from orchestrator.matching.choose import PlaybooksInForce
 from orchestrator.settings import Settings
+from orchestrator.versions.check import FolderCheck
+from orchestrator.versions.follower import Follower, OnChange, nobody
+from orchestrator.versions.registry import Registry
 from orchestrator.workflow.activities import Activities
 from orchestrator.workflow.approval import names
 from orchestrator.workflow.claims import Claims
@@ -41,11 +43,6 @@ from orchestrator.workflow.client import connect, keep_token_fresh
 from orchestrator.workflow.questions import Questions
 from orchestrator.workflow.start import TemporalStarter
 from orchestrator.workflow.worker import make_worker
-
-REGISTER = text("""
-INSERT INTO tocsin.playbook_version (digest, name, document, source)
-VALUES (:digest, :name, CAST(:document AS jsonb), :source) ON CONFLICT (digest) DO NOTHING RETURNING 1
-""")
 
 
 @dataclass
@@ -107,31 +104,21 @@ class Tocsin:
         duties: list[Duty] = [Sequencer(self.engine), Relay(self.engine, producer, batch=keeper.batch)]
         return Keeper(self.engine, duties, poll_seconds=keeper.poll_seconds)
 
-    async def playbooks(self) -> PlaybooksInForce:
-        """The playbooks of the site, checked and registered; raises `FilesRefused` where one has an error."""
-        loaded = load(self.settings, self.catalog)
-        if loaded.errors:
-            raise FilesRefused(list(loaded.errors))
-        await register(self.engine, list(loaded.playbooks.values()))
-        return PlaybooksInForce(list(loaded.playbooks.values()))
+    def follower(self, playbooks: PlaybooksInForce, *, on_change: OnChange = nobody) -> Follower:
+        """What keeps `playbooks` to what is in force as files change; `on_change` is told too."""
+        return Follower(
+            folder=self.settings.playbooks,
+            check=FolderCheck(partial(read_playbook, capabilities=self.catalog.capabilities)),
+            registry=Registry(self.engine, by=f"{socket.gethostname()}:{os.getpid()}"),
+            replace=playbooks.replace,
+            on_change=on_change,
+            poll_seconds=self.settings.intake.look_seconds,
+        )
 
 
 def load(settings: Settings, catalog: Catalog) -> Loaded:
     """The playbooks of the settings' folder."""
     return load_playbooks(settings.playbooks, catalog.capabilities)
-
-
-async def register(engine: AsyncEngine, playbooks: list[Playbook]) -> None:
-    """Make these versions known: a run of a version that nobody registered is refused."""
-    async with transaction(engine) as connection:
-        for playbook in playbooks:
-            row = {
-                "digest": playbook.digest, "name": playbook.name, "document": to_json(playbook.document),
-                "source": f"{playbook.name}.yaml",
-            }  # fmt: skip
-            if (await connection.execute(REGISTER, row)).first() is not None:
-                body = {"playbook": playbook.name, "digest": playbook.digest, "title": playbook.title}
-                await record(connection, [Event(type="playbook.registered", subject=playbook.name, body=body)])
 
 
 @asynccontextmanager
