@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import structlog
 from pydantic import ValidationError
 
 from orchestrator.contract import Capability
@@ -19,6 +21,7 @@ from orchestrator.language.model import MOST_DEPTH, PlaybookDocument, PlaybookSt
 from orchestrator.language.program import Playbook
 from orchestrator.language.yaml_reader import Document, read_yaml
 
+log = structlog.get_logger()
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 Capabilities = Mapping[str, Capability[Any, Any]]
 Site = Mapping[str, Any]
@@ -39,7 +42,7 @@ class Loaded:
         return [finding for finding in self.findings if finding.level is FindingLevel.ERROR]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Read:
     """A file as read: its model, unless it is none."""
 
@@ -48,6 +51,11 @@ class Read:
     document: Document | None
     model: PlaybookDocument | None
     findings: list[Finding]
+
+    @cached_property
+    def calls(self) -> frozenset[str]:
+        """The names of the playbooks that it calls."""
+        return frozenset(step.playbook for _, step in _calls(self))
 
 
 def load_playbooks(folder: Path, capabilities: Capabilities, site: Site | None = None) -> Loaded:
@@ -156,7 +164,13 @@ class _Checking:
         for path, step in _calls(read):
             found += self._called(read, path, step.playbook, (*callers, read.name))
         library = Library(self._models, self._outputs, self._site)
-        findings, outputs = Checker(read.document, read.model, self._capabilities, library).check()
+        try:
+            findings, outputs = Checker(read.document, read.model, self._capabilities, library).check()
+        except Exception as error:  # one file, whatever is in it, must never keep the others from serving
+            log.exception("playbook.not_checked", playbook=read.name)
+            message = f"the checker itself failed on this file: {type(error).__name__}"
+            found.append(Finding(Place(read.file, 1), "checker", message, "tell the makers of Tocsin"))
+            return
         found += findings
         self._outputs[read.name] = outputs
         if not any(finding.level is FindingLevel.ERROR for finding in found):

@@ -19,8 +19,10 @@ from orchestrator.workflow.joining import HELD, is_holder, take_in, tally
 from orchestrator.workflow.messages import Begin, Begun, Ending, Finish, TakeIn
 
 # an alert that joined may have been recorded for a newer version than the one that its run goes on with
+# the release before registers in the first of the two tables alone
 ALLOWED = text("""
-SELECT EXISTS (SELECT FROM tocsin.playbook_version WHERE digest = :digest AND name = :playbook) AS registered,
+SELECT EXISTS (SELECT FROM tocsin.playbook_version WHERE digest = :digest AND name = :playbook)
+    OR EXISTS (SELECT FROM tocsin.playbook_registered WHERE digest = :digest AND name = :playbook) AS registered,
     EXISTS (SELECT FROM tocsin.start_request WHERE alert_key = :alert_key AND playbook = :playbook AND may_start
             AND workflow_id = :workflow_id AND content = decode(:content, 'hex')) AS recorded,
     EXISTS (SELECT FROM tocsin.start_request WHERE workflow_id = :workflow_id AND playbook = :playbook

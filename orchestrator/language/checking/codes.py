@@ -37,5 +37,6 @@ CODES: Mapping[str, str] = {
     "schedule": "a schedule that is none",
     "inputs": "inputs that nobody can give",
     "untested": "a playbook with `match` needs a test that starts it and one that does not",
+    "checker": "the checker itself failed; the file is not used",
     "test": "a test names something that the playbook does not have",
 }
