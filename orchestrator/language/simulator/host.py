@@ -89,6 +89,10 @@ class SimulatedHost:
         """Only the caller of a sub-playbook ends it."""
         await self._stop.wait()
 
+    def end(self) -> None:
+        """Somebody ends the run."""
+        self._stop.set()
+
     def clean_up(self) -> None:
         """Nothing was held back."""
 
@@ -282,7 +286,7 @@ class SimulatedHost:
                 await asyncio.wait((work,))
             except asyncio.CancelledError:
                 cancelled = True
-                self._stop.set()
+                self.end()
         if cancelled:
             raise asyncio.CancelledError
         return work.result()
