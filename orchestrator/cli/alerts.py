@@ -146,7 +146,11 @@ def _considered(tocsin: Tocsin, alert: Alert) -> list[dict[str, object]]:
     """Every playbook with what its condition came to."""
     names = {"alert": alert, "now": alert.time}
     playbooks = load(tocsin.settings, scan()).playbooks.values()
-    return [{"playbook": one.name, "match": one.match.source, **asdict(one.match.explain(names))} for one in playbooks]
+    return [
+        {"playbook": one.name, "match": one.match.source, **asdict(one.match.explain(names))}
+        for one in playbooks
+        if one.match is not None
+    ]
 
 
 def _show(told: dict[str, object]) -> None:

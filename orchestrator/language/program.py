@@ -78,10 +78,6 @@ class Playbook:
         """The paths below `alert.raw` that it names: a run carries only these."""
         return frozenset(path[2:] for path in self.paths() if path[0] in ALERTS and path[1:2] == ("raw",))
 
-    def named_of_site(self, what: str) -> frozenset[str]:
-        """The lists or calendars of the site that it names."""
-        return frozenset(path[1] for path in self.paths() if path[0] == what and len(path) > 1)
-
     def paths(self) -> Iterator[tuple[str, ...]]:
         """Every path that its trigger, steps and outputs name."""
         for expression in (self.match, self.joins, self.key):

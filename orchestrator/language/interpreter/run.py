@@ -19,6 +19,7 @@ from orchestrator.language.interpreter.ends import RunStopped, StepFailed, inval
 from orchestrator.language.interpreter.progress import Ended, Progress
 from orchestrator.language.interpreter.scope import Budget, Path, Scope, State, told
 from orchestrator.language.model import ActionStep, ForEachStep, Step, SwitchStep, every_step, inside, named
+from orchestrator.language.outputs import completed
 from orchestrator.language.program import Playbook
 
 Capabilities = Mapping[str, Capability[Any, Any]]
@@ -102,7 +103,7 @@ class Run:
         except asyncio.CancelledError:
             self.cut_at = self.cut_at or (name if self.ending else None)
             error = StepError(kind=FailureKind.REFUSED_BY_POLICY, message="cut short: what it stands in had to end")
-            self._tell_failed(name, path, scope, told(StepStatus.FAILED, default_of(step), error), error)
+            self._tell_failed(name, path, scope, told(StepStatus.FAILED, self.default(step), error), error)
             raise
 
     async def _in_time(self, name: str, step: Step, here: Path, scope: Scope) -> State:
@@ -165,7 +166,7 @@ class Run:
         return False
 
     def _skip(self, here: Path, step: Step, scope: Scope, reason: dict[str, Any]) -> None:
-        scope.steps[here[-1]] = told(StepStatus.SKIPPED, default_of(step))
+        scope.steps[here[-1]] = told(StepStatus.SKIPPED, self.default(step))
         self.trace("step.ended", here[-1], here[:-1], {"status": StepStatus.SKIPPED, **reason})
 
     def gate(self, name: str, step: Step, scope: Scope) -> tuple[bool, dict[str, Any]]:
@@ -189,7 +190,7 @@ class Run:
 
     async def _failed(self, name: str, step: Step, path: Path, scope: Scope, failed: StepFailed) -> State:
         """What `on_error` makes of a failure; raises again where it is the end."""
-        state = told(StepStatus.FAILED, default_of(step), failed.error)
+        state = told(StepStatus.FAILED, self.default(step), failed.error)
         if isinstance(step, ForEachStep):  # its `on_error` is for each item, and has been carried out
             state |= {word: scope.steps[name][word] for word in ("output",) if word in scope.steps.get(name, {})}
         if step.on_error == "fail":
@@ -206,11 +207,19 @@ class Run:
         body = {"status": StepStatus.FAILED, "error": error.model_dump(mode="json")}
         self.trace("step.ended", name, path, body)
 
+    def default(self, step: Step) -> Any:
+        """The output that the author gave it for when it has none of its own."""
+        if isinstance(step, SwitchStep) or step.default is None:
+            return None
+        if isinstance(step, ActionStep) and step.action in self.capabilities:
+            return completed(self.capabilities[step.action].gives, step.default)
+        return step.default
+
     def not_reached(self, step: Step, scope: Scope) -> None:
         """Steps inside that were not reached have a status and their `default` all the same."""
         for inner in visible_inside(step):
             if inner.id and inner.id not in scope.steps:
-                scope.steps[inner.id] = told(StepStatus.SKIPPED, default_of(inner))
+                scope.steps[inner.id] = told(StepStatus.SKIPPED, self.default(inner))
 
     def saw(self, step: Step, word: str, value: Any = True) -> None:
         """Tell what became of a step, where somebody wants to know."""
@@ -327,11 +336,6 @@ async def cut(work: asyncio.Future[Any]) -> None:
             continue
 
 
-def default_of(step: Step) -> Any:
-    """The output that the author gave it for when it has none of its own."""
-    return None if isinstance(step, SwitchStep) else step.default
-
-
 def visible_inside(step: Step) -> Iterator[Step]:
     """The steps inside whose ids are seen outside: not those of a `for_each`, which shows only what it collects."""
     if isinstance(step, ForEachStep):
@@ -361,4 +365,4 @@ def plainly(error: ValidationError) -> str:
     )
 
 
-__all__ = ["Capabilities", "Observer", "Run", "RunStopped", "Runner", "cut", "default_of", "plainly", "visible_inside"]
+__all__ = ["Capabilities", "Observer", "Run", "RunStopped", "Runner", "cut", "plainly", "visible_inside"]
