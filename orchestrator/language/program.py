@@ -9,10 +9,11 @@ from typing import Any
 
 import orjson
 
-from orchestrator.errors import TocsinError
+from orchestrator.errors import ExpressionError, TocsinError
 from orchestrator.language.durations import parse_duration
-from orchestrator.language.expressions import Expression, compile_condition, compile_value
+from orchestrator.language.expressions import Expression, compile_condition, compile_value, plain
 from orchestrator.language.expressions.compiled import Tree, compile_tree
+from orchestrator.language.expressions.values import text_of
 from orchestrator.language.model import (
     ActionStep,
     ApprovalStep,
@@ -33,6 +34,8 @@ from orchestrator.language.model import (
 
 RULES = 1
 """The number of the language rules: what an expression computes. A run keeps the rules that it started with."""
+LONGEST_KEY = 1_024
+"""characters of what groups alerts"""
 ALERTS = frozenset({"alert", "joining"})
 """the names of alerts whose original a run carries as far as it is named"""
 
@@ -83,6 +86,15 @@ class Playbook:
         for step in every_step((*self.model.steps, *self.model.on_failure)):
             yield from paths_of_step(step)
         yield from self.tree(self.model.outputs).paths
+
+    def group_of(self, names: Mapping[str, Any]) -> str | None:
+        """What groups alerts; none where the playbook names no key, or these names have no value for it."""
+        if self.key is None:
+            return None
+        try:
+            return text_of(plain(self.key.value(names)))[:LONGEST_KEY]
+        except ExpressionError:
+            return None
 
     def tree(self, source: Any) -> Tree:
         """Parameters of its model, compiled once."""

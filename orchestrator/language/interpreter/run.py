@@ -25,6 +25,8 @@ from orchestrator.language.program import Playbook
 Capabilities = Mapping[str, Capability[Any, Any]]
 Runner = Callable[["Run", str, Any, Path, Scope], Awaitable[State]]
 """Carries out a step of one kind; raises `StepFailed` where it fails."""
+Observer = Callable[[Playbook, Step, str, Any], None]
+"""Told by a word and its value what became of a step: for tests, which say what none of them has reached"""
 
 
 class Run:
@@ -41,6 +43,7 @@ class Run:
         inputs: Mapping[str, Any],
         site: Mapping[str, Any],
         progress: Progress,
+        observer: Observer | None = None,
     ) -> None:
         self.playbook = playbook
         self.host = host
@@ -52,6 +55,7 @@ class Run:
         self.cut_at: str | None = None
         self.covers = {name for step in every_step(playbook.model.steps) for name in _covers(step)}
         self._runners = runners
+        self._observer = observer
         self._alert = alert
         self._inputs = inputs
         self._site = site
@@ -86,6 +90,7 @@ class Run:
         try:
             if not self._wanted(name, step, path, scope):
                 return None
+            self.saw(step, "run")
             self.host.show(step.name or name)
             return await self._in_time(name, step, (*path, name), scope)
         except StepFailed as failed:
@@ -137,6 +142,7 @@ class Run:
             return self._approved(name, step, path, scope)
         looked = self.host.joined().count
         holds, reason = self.gate(name, step, scope)
+        self.saw_gate(step, reason)
         if holds and name in self.covers:
             holds, reason = False, {"approval": "was not asked for"}
         if holds:
@@ -190,6 +196,7 @@ class Run:
         if step.on_error == "fail":
             self._tell_failed(name, path, scope, state, failed.error)
             raise failed
+        self.saw(step, "on_error")
         scope.steps[name] = state
         if not isinstance(step.on_error, str) and not isinstance(step, ForEachStep):
             await self.all(step.on_error, (*path, name, "on_error"), scope)
@@ -213,6 +220,17 @@ class Run:
         for inner in visible_inside(step):
             if inner.id and inner.id not in scope.steps:
                 scope.steps[inner.id] = told(StepStatus.SKIPPED, self.default(inner))
+
+    def saw(self, step: Step, word: str, value: Any = True) -> None:
+        """Tell what became of a step, where somebody wants to know."""
+        if self._observer is not None:
+            self._observer(self.playbook, step, word, value)
+
+    def saw_gate(self, step: Step, reason: Mapping[str, Any]) -> None:
+        """Tell what its conditions came to."""
+        for word in ("when", "unless"):
+            if word in reason:
+                self.saw(step, word, reason[word]["holds"])
 
     def once(self, mark: Path, read: Callable[[], Any]) -> Any:
         """A value that is read once and stays, also where the run goes on elsewhere."""
@@ -347,4 +365,4 @@ def plainly(error: ValidationError) -> str:
     )
 
 
-__all__ = ["Capabilities", "Run", "RunStopped", "Runner", "cut", "plainly", "visible_inside"]
+__all__ = ["Capabilities", "Observer", "Run", "RunStopped", "Runner", "cut", "plainly", "visible_inside"]

@@ -51,6 +51,8 @@ async def wait(run: Run, name: str, step: WaitStep, here: Path, scope: Scope) ->
         await run.sleep_until(run.once((*here, "until"), lambda: _moment(run, name, step, scope)))
         return told(StepStatus.SUCCEEDED)
     found = await _alert(run, name, step, here, scope)
+    if found is None:
+        run.saw(step, "expired")
     return told(StepStatus.SUCCEEDED if found else StepStatus.EXPIRED, found or run.default(step))
 
 
