@@ -28,7 +28,7 @@ class NotStarted(TocsinError):
 def request_for_alert(
     playbook: Playbook, alert: Alert, key: str, *, requester: str, shadow: bool
 ) -> tuple[Alert, StartRequest, dict[str, Any]]:
-    """A run of its own on this alert, whether it matches or not: the alert under the key, the request, and its record."""
+    """A run of its own on this alert, whether it matches or not: the alert under its key, the request, its record."""
     own = alert.model_copy(update={"key": key})
     chosen = ChosenPlaybook(Match(playbook, BY_HAND, None))
     changes = {"requester": requester, **({"mode": "shadow"} if shadow else {})}

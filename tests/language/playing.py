@@ -57,7 +57,7 @@ ALERT = Alert.model_validate(
         "title": "something happened",
         "product": {"name": "lab"},
         "source": {"ip": "203.0.113.7"},
-    }  # fmt: skip
+    }
 )
 
 
