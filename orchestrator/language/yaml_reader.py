@@ -90,11 +90,14 @@ class _Reader:
         self.file = file
         self.places: dict[Path, Place] = {}
         self.findings: list[Finding] = []
+        self._too_much = False
 
     def read(self, node: Node, path: Path) -> Any:
         self.places[path] = self._place(node)
         if len(path) > DEEPEST or len(self.places) > MOST_NODES:
-            self._find(node, "too_deep", f"nested more than {DEEPEST} deep, or more than {MOST_NODES} values")
+            if not self._too_much:
+                self._find(node, "too_deep", f"nested more than {DEEPEST} deep, or more than {MOST_NODES} values")
+            self._too_much = True
             return None
         if isinstance(node, MappingNode):
             return self._mapping(node, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -12,6 +13,8 @@ from orchestrator.workflow.messages import Carried, JoinedAlert, RunStart, Sever
 
 MOST_JOINED = 100
 """joined alerts that expressions see; the count goes on"""
+MOST_LATEST = 100
+"""joined alerts beyond those that a step can still wait for"""
 LARGEST = 600_000
 """bytes of alerts that a run passes on with their content; Temporal refuses arguments above 2 MB"""
 MOST_PASSED_ON = 2_000
@@ -56,6 +59,7 @@ class Joining:
         self._mine = {start.alert_key}
         self._looked_at: set[tuple[str, str | None]] = set()
         self._first = list(carried.joined)
+        self._latest: deque[tuple[int, JoinedAlert]] = deque(carried.latest, maxlen=MOST_LATEST)
         self.seen = carried.count
         self._seen_severity: SeverityName = carried.severity
         inbox.arrived[:0] = start.inbox
@@ -81,11 +85,14 @@ class Joining:
             self.severity = max(self.severity, one.severity, key=rank)
             if one.alert and len(self._first) < MOST_JOINED:
                 self._first.append(one)
+            elif one.alert:
+                self._latest.append((self.count - 1, one))
 
     def snapshot(self) -> Joined:
         """What joined so far, for a step."""
         alerts = tuple(one.alert for one in self._first)
-        return Joined(alerts=alerts, count=self.count, severity=self.severity)
+        latest = tuple((place, one.alert) for place, one in self._latest)
+        return Joined(alerts=alerts, latest=latest, count=self.count, severity=self.severity)
 
     def see(self, count: int) -> None:
         """A step has taken the first `count` of them into account."""
@@ -127,6 +134,7 @@ class Joining:
         waiting = {one.alert_key for one in inbox}
         return inbox, Carried(
             joined=tuple(one for one in joined if one.alert_key not in waiting),
+            latest=tuple((place, one) for place, one in self._latest if one.alert_key not in waiting),
             count=behind,
             severity=self._seen_severity,
         )
@@ -143,11 +151,16 @@ class PassingOn:
 
 def pass_on(rest: Sequence[JoinedAlert], join: float, seen: str) -> PassingOn:
     """Count what came within `join` seconds of the end and is no more severe than all that the run saw; else go on."""
-    able = [one for one in rest if one.alert and (join <= 0 or rank(one.severity) > rank(seen))]
+    able = [one for one in rest if _goes_on(one, join, seen)]
     if not able:
         return PassingOn(counted=tuple(rest))
     others = [one for one in rest if one is not able[0]]
     return PassingOn(able[0], _fitting(others), tuple(others[MOST_PASSED_ON:]))
+
+
+def _goes_on(one: JoinedAlert, join: float, seen: str) -> bool:
+    """Whether an alert that no step has seen gets a run of its own."""
+    return bool(one.alert) and one.may_start and (join <= 0 or rank(one.severity) > rank(seen))
 
 
 def _fitting(alerts: Sequence[JoinedAlert]) -> tuple[JoinedAlert, ...]:

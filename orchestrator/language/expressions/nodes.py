@@ -22,8 +22,13 @@ def closure_of(node: nodes.Node, depth: int = 0) -> Closure:
         raise ExpressionError(f"nested more than {DEPTH} deep")
     maker = _MAKERS.get(type(node))
     if maker is None:
-        raise ExpressionError(_REFUSED.get(type(node), f"{type(node).__name__.lower()} is not part of the language"))
-    return maker(node, depth + 1)
+        refused = _REFUSED.get(type(node), f"{type(node).__name__.lower()} is not part of the language")
+        raise ExpressionError(refused, column=node.lineno)
+    try:
+        return maker(node, depth + 1)
+    except ExpressionError as error:
+        error.column = error.column or node.lineno
+        raise
 
 
 def path_of(node: nodes.Node) -> tuple[str, ...] | None:

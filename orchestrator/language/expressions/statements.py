@@ -27,8 +27,9 @@ def writer_of(node: nodes.Node, depth: int = 0) -> Writer:
     if isinstance(node, nodes.For):
         return _for(node, depth)
     raise ExpressionError(
-        f"{{% {type(node).__name__.lower()} %}} is not part of the language", hint="there are for and if"
-    )
+        f"{{% {type(node).__name__.lower()} %}} is not part of the language", column=node.lineno,
+        hint="there are for and if",
+    )  # fmt: skip
 
 
 def _part(node: nodes.Node) -> Closure:
@@ -72,7 +73,7 @@ def _if(node: nodes.If, depth: int) -> Writer:
 
 def _for(node: nodes.For, depth: int) -> Writer:
     if not isinstance(node.target, nodes.Name) or node.recursive:
-        raise ExpressionError("a loop has one name: {% for x in list %}")
+        raise ExpressionError("a loop has one name: {% for x in list %}", column=node.lineno)
     name, items = node.target.name, closure_of(node.iter)
     wanted = closure_of(node.test) if node.test else None
     a_look = 1 + (weight([node.test]) if node.test else 0)

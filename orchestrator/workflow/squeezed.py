@@ -1,0 +1,30 @@
+"""JSON small enough for one argument of Temporal: compressed, as text."""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from typing import Any
+
+import orjson
+
+LARGEST = 1_600_000
+"""characters; Temporal refuses payloads above 2 MB"""
+LARGEST_PLAIN = 64 * 1024 * 1024
+
+
+def squeeze(value: Any) -> str:
+    """The value as text."""
+    return base64.b64encode(zlib.compress(orjson.dumps(value), 6)).decode()
+
+
+def unsqueeze(text: str) -> Any:
+    """The value again; raises `ValueError` for what `squeeze` did not make, or what would be far too large."""
+    machine = zlib.decompressobj()
+    try:
+        plain = machine.decompress(base64.b64decode(text, validate=True), LARGEST_PLAIN)
+    except zlib.error as error:
+        raise ValueError("not squeezed JSON") from error
+    if machine.unconsumed_tail:
+        raise ValueError(f"more than {LARGEST_PLAIN} bytes")
+    return orjson.loads(plain)
