@@ -1,4 +1,4 @@
-"""A step by its own key: one definition for each kind, chosen by the key that is there, so that a mistake is told once."""
+"""A step by its own key: a definition for each kind, chosen by the key that is there: a mistake is told once."""
 
 from __future__ import annotations
 
