@@ -83,7 +83,10 @@ class TemporalSettings(Section):
 
 
 class DatabaseSettings(Section):
-    """How to reach Postgres (`postgresql://user:password@host:port/name`). Without `url` the local stack's is used."""
+    """How to reach Postgres (`postgresql://user:password@host:port/name`). Without `url` the local stack's is used.
+
+    TLS is asked for as libpq does: `?sslmode=verify-full&sslrootcert=/etc/tocsin/ca.pem`.
+    """
 
     url: Secret | None = None
     pool: int = Field(10, ge=1, le=200)
@@ -113,6 +116,9 @@ class IntakeSettings(Section):
     batch: int = Field(500, ge=1, le=5_000, description="alerts recorded in one transaction")
     read_ahead_bytes: int = Field(64 * 1024 * 1024, ge=1024 * 1024)
     concurrent_starts: int = Field(20, ge=1, le=500)
+    look_seconds: float = Field(
+        1.0, gt=0, description="between two looks at the playbooks' folder; a change counts once two saw the same"
+    )
 
 
 class WorkerSettings(Section):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -100,3 +101,13 @@ def settings(stack: Endpoints, database: str, task_queue: str, tmp_path: Path) -
 async def temporal(settings: Settings, stack: Endpoints) -> Client:
     """A client of the real Temporal."""
     return await connect(settings.temporal, stack.temporal)
+
+
+@pytest.fixture
+def no_maven(tmp_path: Path) -> dict[str, str]:
+    """The environment of a machine without Maven, on which the broker's jars were never fetched."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    if unshare := shutil.which("unshare"):  # PostgreSQL does not run as root without it
+        (programs / "unshare").symlink_to(unshare)
+    return {"PATH": str(programs), "XDG_CACHE_HOME": str(tmp_path / "cache")}

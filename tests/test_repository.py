@@ -25,7 +25,9 @@ def test_the_drawing_of_the_rooms_shows_every_room_in_the_order_of_the_import_ar
 
 def test_every_command_is_there_and_has_a_help_that_teaches() -> None:
     """A first line that says what one gets, and a word for each option."""
-    wanted = "up down status serve intake worker keeper run send check explain approvals approve deny audit demo"
+    wanted = (
+        "up down status serve intake worker keeper run send check playbooks explain approvals approve deny audit demo"
+    )
     assert set(wanted.split()) <= {name for name in app if not name.startswith("-")}
 
 

@@ -61,11 +61,17 @@ class Site:
 
 
 def build_site(
-    catalog: Catalog, integrations: Mapping[str, Mapping[str, Any]], routes: Mapping[str, tuple[str, ...]]
+    catalog: Catalog,
+    integrations: Mapping[str, Mapping[str, Any]],
+    routes: Mapping[str, tuple[str, ...]],
+    own: Iterable[Integration[Any]] = (),
 ) -> Site:
-    """The site that these settings describe; raises one `SettingsError` that lists all mistakes."""
+    """The site that these settings describe; raises one `SettingsError` that lists all mistakes.
+
+    `own` are products that Tocsin itself plays, which need no settings.
+    """
     mistakes: list[str] = []
-    configured: dict[str, Configured] = {}
+    configured: dict[str, Configured] = {one.name: Configured(one.name, one, one.config(), None) for one in own}
     for name, section in integrations.items():
         try:
             configured[name] = _configure(catalog, name, dict(section))

@@ -263,6 +263,8 @@ class Intake:
             self.counts.started += 1
         elif Started.JOINED in became:
             self.counts.joined += 1
+        elif Started.NOTHING in became:
+            self.counts.unmatched += 1
         else:
             self.counts.redelivered += 1
 

@@ -18,7 +18,7 @@ from orchestrator.alerts.record import Batch, PostgresRecorder, Received
 from orchestrator.alerts.requests import StartRequest
 from orchestrator.alerts.sources import NotAnAlert
 from orchestrator.audit.kafka import Outgoing, PatientProducer
-from orchestrator.bootstrap import Tocsin, connected, load, register
+from orchestrator.bootstrap import Tocsin, connected, load
 from orchestrator.cli.console import as_json, say, table
 from orchestrator.errors import DeadLetter, FilesRefused, TocsinError
 from orchestrator.language.expressions import Reason
@@ -26,6 +26,7 @@ from orchestrator.local.endpoints import current_endpoints
 from orchestrator.matching.choose import ChosenPlaybook
 from orchestrator.matching.match import Match
 from orchestrator.settings import load_settings
+from orchestrator.versions.registry import register
 
 
 def add_to(app: App) -> None:
@@ -146,7 +147,11 @@ def _considered(tocsin: Tocsin, alert: Alert) -> list[dict[str, object]]:
     """Every playbook with what its condition came to."""
     names = {"alert": alert, "now": alert.time}
     playbooks = load(tocsin.settings, scan()).playbooks.values()
-    return [{"playbook": one.name, "match": one.match.source, **asdict(one.match.explain(names))} for one in playbooks]
+    return [
+        {"playbook": one.name, "match": one.match.source, **asdict(one.match.explain(names))}
+        for one in playbooks
+        if one.match is not None
+    ]
 
 
 def _show(told: dict[str, object]) -> None:

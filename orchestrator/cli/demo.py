@@ -21,13 +21,13 @@ from orchestrator.bootstrap import Tocsin, connected
 from orchestrator.cli.audit import show_record
 from orchestrator.cli.console import as_json, complain, err, out, say, table
 from orchestrator.cli.serve import leave, running
-from orchestrator.errors import StackError, TocsinError
+from orchestrator.errors import TocsinError
 from orchestrator.local.demo.counts import Counts, count, latencies, unattended
 from orchestrator.local.demo.narrator import Narrator
-from orchestrator.local.endpoints import Endpoints
+from orchestrator.local.folders import empty_folder
 from orchestrator.local.kafka import builtin_test_broker, have_jars
 from orchestrator.local.lab import Lab
-from orchestrator.local.prepare import prepare
+from orchestrator.local.prepare import prepare, prepare_without_topics
 from orchestrator.local.stack import running_stack
 from orchestrator.logs import set_up_logs
 from orchestrator.settings import KafkaSettings, KeeperSettings, LogSettings, Settings, load_settings
@@ -73,13 +73,13 @@ def demo(*, json: bool = False, stay: bool | None = None) -> NoReturn:
 
 async def _demo(*, json: bool, stay: bool) -> int:
     set_up_logs(LogSettings(level="error"))
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    home = load_settings().home / "demo"
-    shutil.rmtree(home, ignore_errors=True)
-    home.mkdir(parents=True)
-    async with _stage(home) as (tocsin, lab):
+    async with AsyncExitStack() as stage:
+        home = stage.enter_context(empty_folder(load_settings().home, "demo"))
+        tocsin, lab = await stage.enter_async_context(_stage(home))
+        # from here on there is something to end in order; before, Ctrl-C is quicker without us
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
         roles = asyncio.create_task(running(tocsin, ("intake", "worker", "keeper"), stop))
         show = asyncio.create_task(_show(tocsin, lab, home, stop, stay=stay))
         try:
@@ -118,16 +118,8 @@ async def _stage(home: Path) -> AsyncIterator[tuple[Tocsin, Lab]]:
                 "integrations": {"lab": {"url": lab.url, "token": lab.token}},
             }
         )
-        await _prepared(site, endpoints, topics=real)
+        await (prepare if real else prepare_without_topics)(site, endpoints)
         yield await stage.enter_async_context(connected(site, endpoints)), lab
-
-
-async def _prepared(settings: Settings, endpoints: Endpoints, *, topics: bool) -> None:
-    try:
-        await prepare(settings, endpoints)
-    except StackError:
-        if topics:
-            raise  # the test broker makes topics at their first use, and knows no other way
 
 
 def _progress(part: str, what: str) -> None:
@@ -138,25 +130,34 @@ async def _show(tocsin: Tocsin, lab: Lab, home: Path, stop: asyncio.Event, *, st
     """Play, narrate, let somebody answer, sum up."""
     _links(tocsin, lab)
     narrator = Narrator(tocsin.engine, lambda line, style: out.print(Text(line, style=style)))
-    sent = await _play(tocsin, narrator, pause=0.15 if stay else 0.01)
+    sent = await _play(tocsin, narrator, stop, pause=0.15 if stay else 0.01)
     counts = await _settle(tocsin, narrator, sent, stop)
-    questions = Questions(tocsin.engine)
-    waiting = await questions.listed()
-    for row in waiting:
-        _invite(tocsin, row, home)
-    if not stay:
-        for row in waiting:
-            await _approve(tocsin, row)
-        counts = await _settle(tocsin, narrator, sent, stop, nothing_waits=True)
-        await _audit_of_one(tocsin, waiting)
-    await _sum_up(tocsin, counts)
+    if stop.is_set():
+        return counts
+    waiting = await Questions(tocsin.engine).listed()
     if stay:
-        say("\nStays until Ctrl-C. Answer the question above, look at the lab and at Temporal.", "bold")
-        while not stop.is_set():
-            await narrator.catch_up()
-            await _rest(stop, 0.3)
-        counts = await count(tocsin.engine, sent)
+        blocked = await unattended(tocsin.engine)
+        await _audit_of(tocsin, [one.run for one in blocked])
+        await _sum_up(tocsin, counts)
+        _invite(tocsin, waiting, home)
+        await _until_told(narrator, stop, home)
+        return await count(tocsin.engine, sent)
+    _invite(tocsin, waiting, home)
+    for row in waiting:
+        await _approve(tocsin, row)
+    counts = await _settle(tocsin, narrator, sent, stop, nothing_waits=True)
+    await _audit_of(tocsin, [row.run for row in waiting])
+    await _sum_up(tocsin, counts)
     return counts
+
+
+async def _until_told(narrator: Narrator, stop: asyncio.Event, home: Path) -> None:
+    """Tell what happens until Ctrl-C."""
+    say(f"The audit of any run: {_command(home)} audit show RUN")
+    say("Stays until Ctrl-C. Answer the question above, look at the lab and at Temporal.", "bold")
+    while not stop.is_set():
+        await narrator.catch_up()
+        await _rest(stop, 0.3)
 
 
 def _links(tocsin: Tocsin, lab: Lab) -> None:
@@ -166,20 +167,24 @@ def _links(tocsin: Tocsin, lab: Lab) -> None:
     say("")
 
 
-async def _play(tocsin: Tocsin, narrator: Narrator, *, pause: float) -> int:
+async def _play(tocsin: Tocsin, narrator: Narrator, stop: asyncio.Event, *, pause: float) -> int:
     """Send the recording and one broken record; how many alerts that were, dead letters included."""
     lines = (tocsin.settings.playbooks / RECORDING).read_bytes().splitlines()
     half = len(lines) // 2
     records = [*lines[:half], BROKEN, *lines[half:]]
     options = tocsin.settings.kafka.client_options(tocsin.endpoints.kafka)
     producer = Producer({**options, "acks": "all", "linger.ms": 0})
+    sent = 0
     for record in records:
+        if stop.is_set():
+            break
         producer.produce(tocsin.settings.kafka.topics.alerts, record)
         producer.poll(0)
+        sent += b'"event_type": "alert"' in record
         await narrator.catch_up()
         await asyncio.sleep(pause)
     await asyncio.to_thread(producer.flush)
-    return sum(b'"event_type": "alert"' in record for record in records)
+    return sent
 
 
 async def _settle(
@@ -204,20 +209,22 @@ async def _rest(stop: asyncio.Event, seconds: float) -> None:
         return
 
 
-def _invite(tocsin: Tocsin, row: ApprovalRow, home: Path) -> None:
+def _invite(tocsin: Tocsin, waiting: list[ApprovalRow], home: Path) -> None:
     """How to answer: at the link, or with the command."""
     ui = f"{tocsin.endpoints.temporal_ui}/namespaces/{tocsin.settings.temporal.namespace}/workflows/"
-    say("")
-    say(f"One run waits for a person: {row.run}", "bold yellow")
-    say(f"  in Temporal's UI: {ui}{row.workflow_id.replace('/', '%2F')}")
-    say(f'    More actions, Send a signal, `approve`, and paste: {{"step": "{row.step}", "digest": "{row.digest}"}}')
-    command = f"TOCSIN_HOME={shlex.quote(str(home))} {_command()} approve {row.run} --step {row.step}"
-    say(f"  or in another terminal: {command}")
-    say("")
+    for row in waiting:
+        say(f"\nOne run waits for a person: {row.run}", "bold yellow")
+        say(f"  in Temporal's UI: {ui}{row.workflow_id.replace('/', '%2F')}")
+        say(
+            f'    More actions, Send a signal, `approve`, and paste: {{"step": "{row.step}", "digest": "{row.digest}"}}'
+        )
+        say(f"  or in another terminal: {_command(home)} approve {row.run} --step {row.step}\n")
 
 
-def _command() -> str:
-    return ".venv/bin/tocsin" if Path(".venv/bin/tocsin").exists() else "tocsin"
+def _command(home: Path) -> str:
+    """How to call us from another terminal, in the folder in which the demo was called."""
+    ours = ".venv/bin/tocsin" if Path(".venv/bin/tocsin").exists() else "tocsin"
+    return f"TOCSIN_HOME={shlex.quote(str(home))} {ours}"
 
 
 async def _approve(tocsin: Tocsin, row: ApprovalRow) -> None:
@@ -226,23 +233,23 @@ async def _approve(tocsin: Tocsin, row: ApprovalRow) -> None:
     await handle.signal("approve", Answer(step=row.step, digest=row.digest, note="the demo, nobody at the terminal"))
 
 
-async def _audit_of_one(tocsin: Tocsin, waiting: list[ApprovalRow]) -> None:
-    """The record of the run that waited."""
-    for row in waiting[:1]:
-        say(f"\nThe audit of {row.run} (a star: published to Kafka):", "bold")
-        for record in await about(tocsin.engine, row.run):
+async def _audit_of(tocsin: Tocsin, runs: list[str]) -> None:
+    """The record of one of these."""
+    for run in runs[:1]:
+        say(f"\nThe audit of {run} (a star: published to Kafka):", "bold")
+        for record in await about(tocsin.engine, run):
             show_record(record)
 
 
 async def _sum_up(tocsin: Tocsin, counts: Counts) -> None:
-    say("")
-    table(
-        ("alerts", "started", "joined", "unmatched", "dead letters", "actions", "intents", "outcomes", "published"),
-        [(
-            counts.alerts, counts.started, counts.joined, counts.unmatched, counts.dead_lettered,
-            counts.actions, counts.intents, counts.outcomes, counts.published,
-        )],
-    )  # fmt: skip
+    say(
+        f"\n{counts.alerts} alerts = {counts.started} started + {counts.joined} joined + {counts.unmatched} unmatched"
+        f" + {counts.dead_lettered} dead letters"
+    )
+    say(
+        f"{counts.actions} actions: {counts.intents} intents, {counts.outcomes} outcomes;"
+        f" {counts.published} audit events on Kafka"
+    )
     say(
         "every alert is accounted for" if counts.accounted else "NOT every alert is accounted for",
         "green" if counts.accounted else "red",
@@ -253,5 +260,5 @@ async def _sum_up(tocsin: Tocsin, counts: Counts) -> None:
         ("action", "calls", "median", "worst"),
         ((name, n, f"{p50:.1f} ms", f"{worst:.1f} ms") for name, n, p50, worst in rows),
     )
-    for milliseconds in await unattended(tocsin.engine):
-        say(f"from alert to confirmed block with nobody in the loop: {milliseconds:.0f} ms", "bold")
+    for one in await unattended(tocsin.engine):
+        say(f"from alert to confirmed block with nobody in the loop: {one.milliseconds:.0f} ms", "bold")

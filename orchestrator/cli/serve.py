@@ -15,7 +15,7 @@ from cyclopts import App
 
 from orchestrator.bootstrap import Tocsin, connected
 from orchestrator.cli.console import complain
-from orchestrator.errors import TocsinError, Unavailable
+from orchestrator.errors import TocsinError
 from orchestrator.local.endpoints import current_endpoints
 from orchestrator.logs import set_up_logs
 from orchestrator.matching.choose import PlaybooksInForce
@@ -119,12 +119,24 @@ class _Role:
 
 
 async def _intake(tocsin: Tocsin, *, eager: bool) -> _Role:
-    made = tocsin.intake(await _registered(tocsin), eager=eager)
+    playbooks = PlaybooksInForce([])
+    follower = tocsin.follower(playbooks)
+    made = tocsin.intake(playbooks, eager=eager)
+
+    async def run() -> None:
+        following = asyncio.create_task(follower.run())
+        try:
+            if await follower.ready():
+                await made.run()
+        finally:
+            follower.stop()
+            await following
 
     async def end() -> None:
+        follower.stop()
         made.stop()
 
-    return _Role(made.run, end)
+    return _Role(run, end)
 
 
 async def _worker(tocsin: Tocsin) -> _Role:
@@ -139,13 +151,3 @@ async def _keeper(tocsin: Tocsin) -> _Role:
         made.stop()
 
     return _Role(made.run, end)
-
-
-async def _registered(tocsin: Tocsin) -> PlaybooksInForce:
-    """The playbooks, as soon as Postgres can take them."""
-    while True:
-        try:
-            return await tocsin.playbooks()
-        except Unavailable as error:
-            log.warning("intake.waiting", error=str(error))
-            await asyncio.sleep(1)

@@ -31,11 +31,10 @@ async def up(*, ephemeral: bool = False) -> None:
     Parameters
     ----------
     ephemeral
-        Begin with empty data, and throw them away at `down`.
+        Begin with empty data, and throw them away at the next `down`.
     """
     settings = _settings(ephemeral=ephemeral)
-    endpoints = await start_stack(settings, on_progress=show_progress)
-    await prepare(settings, endpoints)
+    endpoints = await start_stack(settings, show_progress, prepare)
     say(f"Kafka     {endpoints.kafka}")
     say(f"Temporal  {endpoints.temporal}" + (f"   UI {endpoints.temporal_ui}" if endpoints.temporal_ui else ""))
     say("Postgres  ready")

@@ -1,6 +1,6 @@
 """What integrations are written against: capabilities, value types, the call, and the failures they may raise."""
 
-from orchestrator.contract.capability import Capability, Effect, Parameters, Result
+from orchestrator.contract.capability import MANY, Capability, Effect, Parameters, Result
 from orchestrator.contract.integration import (
     Answer,
     Call,
@@ -16,13 +16,16 @@ from orchestrator.contract.integration import (
 from orchestrator.contract.values import (
     AccountName,
     Domain,
+    Duration,
     FileHash,
+    FileRef,
     HostName,
     IpAddress,
     MailAddress,
     Network,
     Secret,
     Severity,
+    Url,
 )
 from orchestrator.errors import (
     ActionFailed,
@@ -39,6 +42,7 @@ from orchestrator.errors import (
 )
 
 __all__ = [
+    "MANY",
     "AccountName",
     "ActionFailed",
     "Answer",
@@ -47,9 +51,11 @@ __all__ = [
     "Config",
     "Conflict",
     "Domain",
+    "Duration",
     "Effect",
     "FailureKind",
     "FileHash",
+    "FileRef",
     "HostName",
     "Http",
     "Idempotent",
@@ -73,4 +79,5 @@ __all__ = [
     "Unauthorized",
     "UnknownOutcome",
     "Unrepeatable",
+    "Url",
 ]

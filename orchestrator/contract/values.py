@@ -7,13 +7,26 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from datetime import timedelta
 from enum import Enum
 from functools import total_ordering
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 import idna
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    StringConstraints,
+    WithJsonSchema,
+)
 from pydantic_core import core_schema
+
+from orchestrator.contract.durations import format_duration, parse_duration
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -233,3 +246,22 @@ class FileRef(BaseModel):
 
     def __str__(self) -> str:
         return self.sha256
+
+
+Url = Annotated[str, StringConstraints(max_length=8_192, pattern=r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s/]\S*$")]
+"""The address of a page, as it was seen."""
+
+
+def _duration(value: object) -> timedelta:
+    if isinstance(value, float):  # what an expression such as `days(30)` leaves as; a literal is never a fraction
+        value = timedelta(seconds=value)
+    return value if isinstance(value, timedelta) else parse_duration(value)
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_duration),
+    PlainSerializer(lambda value: format_duration(value.total_seconds()), return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "duration"}),
+]
+"""A length of time as playbooks write it: `90s`, `30m`, `1h30m`, `7d`."""

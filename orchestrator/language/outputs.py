@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from types import GenericAlias
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, create_model
+from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model
 
 from orchestrator.contract import Capability
 from orchestrator.language.typed import Spec
@@ -59,3 +59,23 @@ def all_routes_of(capability: Capability[Any, Any]) -> type[BaseModel]:
     return create_model(
         f"All{capability.gives.__name__}", __base__=Output, answers=(answers, ()), failed=(tuple[Refused, ...], ())
     )
+
+
+def completed(model: type[BaseModel], default: Any) -> Any:
+    """An author's `default:` as the output of a model: typed, with the model's own defaults for what it leaves out."""
+    if not isinstance(default, Mapping):
+        return default
+    own = {
+        name: field.get_default(call_default_factory=True)
+        for name, field in model.model_fields.items()
+        if not field.is_required()
+    }
+    return own | {name: _typed(model, name, value) for name, value in default.items()}
+
+
+def _typed(model: type[BaseModel], name: str, value: Any) -> Any:
+    field = model.model_fields.get(name)
+    if field is None:
+        return value
+    annotation: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+    return TypeAdapter(annotation).validate_python(value)

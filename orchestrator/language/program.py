@@ -9,10 +9,11 @@ from typing import Any
 
 import orjson
 
-from orchestrator.errors import TocsinError
+from orchestrator.errors import ExpressionError, TocsinError
 from orchestrator.language.durations import parse_duration
-from orchestrator.language.expressions import Expression, compile_condition, compile_value
+from orchestrator.language.expressions import Expression, compile_condition, compile_value, plain
 from orchestrator.language.expressions.compiled import Tree, compile_tree
+from orchestrator.language.expressions.values import text_of
 from orchestrator.language.model import (
     ActionStep,
     ApprovalStep,
@@ -33,6 +34,8 @@ from orchestrator.language.model import (
 
 RULES = 1
 """The number of the language rules: what an expression computes. A run keeps the rules that it started with."""
+LONGEST_KEY = 1_024
+"""characters of what groups alerts"""
 ALERTS = frozenset({"alert", "joining"})
 """the names of alerts whose original a run carries as far as it is named"""
 
@@ -58,7 +61,7 @@ class Playbook:
         self.joins: Expression | None = compile_condition(trigger.joins) if trigger.joins else None
         self.key: Expression | None = compile_value(trigger.key) if trigger.key else None
         self.join: float = parse_duration(trigger.join).total_seconds() if trigger.join else 0.0
-        self._trees: dict[int, Tree] = {}
+        self._trees: dict[bytes, Tree] = {}
 
     @property
     def title(self) -> str:
@@ -75,10 +78,6 @@ class Playbook:
         """The paths below `alert.raw` that it names: a run carries only these."""
         return frozenset(path[2:] for path in self.paths() if path[0] in ALERTS and path[1:2] == ("raw",))
 
-    def named_of_site(self, what: str) -> frozenset[str]:
-        """The lists or calendars of the site that it names."""
-        return frozenset(path[1] for path in self.paths() if path[0] == what and len(path) > 1)
-
     def paths(self) -> Iterator[tuple[str, ...]]:
         """Every path that its trigger, steps and outputs name."""
         for expression in (self.match, self.joins, self.key):
@@ -88,11 +87,21 @@ class Playbook:
             yield from paths_of_step(step)
         yield from self.tree(self.model.outputs).paths
 
+    def group_of(self, names: Mapping[str, Any]) -> str | None:
+        """What groups alerts; none where the playbook names no key, or these names have no value for it."""
+        if self.key is None:
+            return None
+        try:
+            return text_of(plain(self.key.value(names)))[:LONGEST_KEY]
+        except ExpressionError:
+            return None
+
     def tree(self, source: Any) -> Tree:
         """Parameters of its model, compiled once."""
-        found = self._trees.get(id(source))
+        key = orjson.dumps(source)
+        found = self._trees.get(key)
         if found is None:
-            found = self._trees[id(source)] = compile_tree(source)
+            found = self._trees[key] = compile_tree(source)
         return found
 
 

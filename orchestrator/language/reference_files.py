@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
+from structlog.typing import FilteringBoundLogger
 
 from orchestrator.errors import FilesRefused, Finding, FindingLevel, Place
 from orchestrator.language.calendars import Calendar
 from orchestrator.language.reference import ReferenceData, ReferenceList
 from orchestrator.language.reference_reader import Kind, Parsed, parse_reference
 
-log = structlog.get_logger()
 LARGEST = 64 * 1024 * 1024
 """bytes of a file"""
 SETTLED = 1.0
@@ -29,19 +29,25 @@ Stamp = tuple[tuple[int, ...], ...]
 
 @dataclass(frozen=True)
 class ReferenceFile:
-    """A list or calendar as it was read from `files`. `changed` is when the last of them was, the one of entries."""
+    """A list or calendar as it was read from `files`, which had this stamp and digest then."""
 
     kind: Kind
     path: Path
     parsed: Parsed
     files: tuple[Path, ...]
+    stamp: Stamp
     sha256: str
-    changed: datetime | None
 
     @property
     def name(self) -> str:
         """What expressions call it: `lists.x` or `calendars.x`."""
         return f"{self.kind}.{self.path.stem}"
+
+    @property
+    def changed(self) -> datetime | None:
+        """When its entries changed last; nothing where their file cannot be looked at."""
+        last = self.stamp[-1]
+        return datetime.fromtimestamp(last[0] / 1e9, UTC) if last else None
 
     @property
     def problem(self) -> str:
@@ -82,7 +88,7 @@ def read_reference(kind: Kind, path: Path) -> ReferenceFile:
     """One file, and the file of entries that it names; what is wrong with them is among the findings."""
     reading = _Reading()
     parsed = _parse(kind, path, reading)
-    return ReferenceFile(kind, path, parsed, tuple(reading.files), reading.sha256, _changed(reading.files[-1]))
+    return ReferenceFile(kind, path, parsed, tuple(reading.files), tuple(reading.stamp), reading.sha256)
 
 
 def _parse(kind: Kind, path: Path, reading: _Reading) -> Parsed:
@@ -97,35 +103,31 @@ def _parse(kind: Kind, path: Path, reading: _Reading) -> Parsed:
 
 
 class _Reading:
-    """The files that were read for a list or calendar, and a digest over exactly the bytes that were."""
+    """The files that were read for a list or calendar, their stamp before, and a digest over exactly those bytes."""
 
     def __init__(self) -> None:
         self.files: list[Path] = []
+        self.stamp: list[tuple[int, ...]] = []
         self._digest = hashlib.sha256()
 
     @property
     def sha256(self) -> str:
+        """The digest."""
         return self._digest.hexdigest()
 
     def text(self, path: Path) -> str:
         """The text of a file; raises `ValueError` with the reason."""
-        self.files.append(path)
         try:
-            content = self._bytes(path)
-            return content.decode("utf-8-sig")
+            return self.content(path).decode("utf-8-sig")
         except OSError as error:
             raise ValueError(f"cannot be read: {error.strerror}") from None
         except UnicodeDecodeError as error:
             raise ValueError(f"is not text in UTF-8: byte {error.start + 1}") from None
 
-    def again(self, files: Iterable[Path]) -> str:
-        """The digest of these files as they are now."""
-        for path in files:
-            with suppress(OSError, ValueError):
-                self._bytes(path)
-        return self.sha256
-
-    def _bytes(self, path: Path) -> bytes:
+    def content(self, path: Path) -> bytes:
+        """The bytes of a file."""
+        self.files.append(path)
+        self.stamp.append(_stamp_of(path))  # before reading: what changes from here on is seen at the next look
         if path.stat().st_size > LARGEST:
             raise ValueError(f"is larger than {LARGEST // 1024**2} MiB")
         content = path.read_bytes()
@@ -138,13 +140,6 @@ def _paths(playbooks: Path) -> Iterator[tuple[Kind, Path]]:
     for kind in kinds:
         for path in sorted((playbooks / kind).glob("*.y*ml")):
             yield kind, path
-
-
-def _changed(path: Path) -> datetime | None:
-    try:
-        return datetime.fromtimestamp(path.stat().st_mtime, UTC)
-    except OSError:
-        return None
 
 
 def _data(files: Iterable[ReferenceFile]) -> ReferenceData:
@@ -174,11 +169,13 @@ class ReferenceKeeper:
         every: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
+        log: FilteringBoundLogger | None = None,
     ) -> None:
         self._playbooks = playbooks
         self._every = every
         self._clock = clock
         self._wall = wall
+        self._log: FilteringBoundLogger = log or structlog.get_logger()
         self._lock = threading.Lock()
         self._watched: dict[Path, _Watched] = {}
         self._looked = clock()
@@ -205,7 +202,9 @@ class ReferenceKeeper:
             self._data = _data(one.in_force for one in self._watched.values())
 
     def _find_new(self, now: datetime) -> list[_Watched]:
-        new = [_Watched(kind, path, now) for kind, path in _paths(self._playbooks) if path not in self._watched]
+        new = [
+            _Watched(kind, path, now, self._log) for kind, path in _paths(self._playbooks) if path not in self._watched
+        ]
         self._watched |= {one.path: one for one in new}
         return new
 
@@ -213,14 +212,13 @@ class ReferenceKeeper:
 class _Watched:
     """A file as it was read last, and as it was when it was good last."""
 
-    def __init__(self, kind: Kind, path: Path, now: datetime) -> None:
+    def __init__(self, kind: Kind, path: Path, now: datetime, log: FilteringBoundLogger) -> None:
         self.path = path
+        self._log = log
         self._kind = kind
         self._last = self._good = read_reference(kind, path)
-        self._read_at: Stamp | None = None
         self._seen: Stamp | None = None
         self._stale = False
-        self._believe(now)
         self._look_at_age(now)
 
     @property
@@ -237,12 +235,10 @@ class _Watched:
         """Read the file again where it changed and nobody is writing it; whether other content is in force now."""
         before = self._good.parsed
         stamp = _stamp(self._last.files)
-        if stamp != self._read_at:
+        if stamp != self._last.stamp:
             if _is_settled(stamp, now) or stamp == self._seen:
                 self._read()
-                self._believe(now)
-            else:
-                self._seen = stamp
+            self._seen = stamp
         self._look_at_age(now)
         return self._good.parsed is not before
 
@@ -251,14 +247,18 @@ class _Watched:
         name, problem = self._last.name, self._last.problem
         if problem:
             kept = "nothing" if self._good.problem else "what it held before"
-            log.error("reference.broken", name=name, problem=problem, in_force=kept)
+            self._log.error("reference.broken", name=name, problem=problem, in_force=kept)
         else:
-            log.info("reference.read", name=name, file=str(self.path))
+            self._log.info("reference.read", name=name, file=str(self.path))
 
     def _read(self) -> None:
         before = self._last
-        if _Reading().again(before.files) == before.sha256:
-            self._last = replace(before, changed=_changed(before.files[-1]))
+        again = _Reading()
+        for path in before.files:
+            with suppress(OSError, ValueError):
+                again.content(path)
+        if again.sha256 == before.sha256:
+            self._last = replace(before, stamp=tuple(again.stamp))
             self._good = self._last if before is self._good else self._good
             return
         self._last = read_reference(self._kind, self.path)
@@ -267,16 +267,10 @@ class _Watched:
         if not self._last.problem or self._last.problem != before.problem:
             self.tell()
 
-    def _believe(self, now: datetime) -> None:
-        """Remember when it was read; but a file that somebody may be writing still is read again at the next look."""
-        stamp = _stamp(self._last.files)
-        self._read_at = stamp if _is_settled(stamp, now) or stamp == self._seen else None
-        self._seen = stamp
-
     def _look_at_age(self, now: datetime) -> None:
         stale = self._good.stale(now)
         if stale and not self._stale:
-            log.error("reference.stale", name=self._good.name, changed=str(self._good.changed))
+            self._log.error("reference.stale", name=self._good.name, changed=str(self._good.changed))
         self._stale = stale
 
 

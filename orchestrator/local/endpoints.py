@@ -25,11 +25,15 @@ class Endpoints(BaseModel):
 
 
 class StackState(BaseModel):
-    """What `tocsin up` left running: written after the parts serve, read by every other command."""
+    """What `tocsin up` left running: written after the parts serve, read by every other command.
+
+    `ephemeral` says that the data go when they end.
+    """
 
     parts: dict[str, Started] = {}
     ports: dict[str, int] = {}
     addresses: dict[str, str] = Field({}, repr=False)
+    ephemeral: bool = False
 
 
 def read_state(home: Path) -> StackState:

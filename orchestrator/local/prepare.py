@@ -31,10 +31,13 @@ SLACK = 64 * 1024  # key, headers and batch framing beside the record itself
 async def prepare(settings: Settings, endpoints: Endpoints) -> None:
     """Make everything ready; raises `StackError` with the reason where one part refuses."""
     await asyncio.gather(
-        asyncio.to_thread(make_topics, settings, endpoints.kafka),
-        add_search_attributes(settings, endpoints.temporal),
-        migrate(endpoints.database),
+        asyncio.to_thread(make_topics, settings, endpoints.kafka), prepare_without_topics(settings, endpoints)
     )
+
+
+async def prepare_without_topics(settings: Settings, endpoints: Endpoints) -> None:
+    """The same for a broker that makes its topics at their first use, and knows no other way."""
+    await asyncio.gather(add_search_attributes(settings, endpoints.temporal), migrate(endpoints.database))
 
 
 def make_topics(settings: Settings, bootstrap: str) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import psutil
 from pydantic import BaseModel, ConfigDict
@@ -18,7 +22,10 @@ GUARD = Path(__file__).parent / "guard.py"
 
 
 class Started(BaseModel):
-    """A process by which it is known again: ids are used anew, an id with its birth time is not."""
+    """A process by which it is known again: ids are used anew, an id with its birth time is not.
+
+    `born` is in seconds since the machine's start: the time of day may be set meanwhile.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -26,11 +33,19 @@ class Started(BaseModel):
     born: float
     stop: int = signal.SIGTERM
 
+    @classmethod
+    def of(cls, pid: int, stop: int = signal.SIGTERM) -> Self:
+        """The process that has this id now."""
+        try:
+            return cls(pid=pid, born=_born(psutil.Process(pid)), stop=stop)
+        except psutil.NoSuchProcess:
+            return cls(pid=pid, born=-1, stop=stop)
+
     def process(self) -> psutil.Process | None:
         """The process, if it still is that one and not a zombie."""
         try:
             process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.born) < 0.5 and process.status() != psutil.STATUS_ZOMBIE
+            same = abs(_born(process) - self.born) < 0.005 and process.status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return None
         return process if same else None
@@ -46,29 +61,60 @@ class Started(BaseModel):
         except psutil.NoSuchProcess:
             return 0
 
+    def listens_on(self, port: int) -> bool:
+        """Whether it listens there: what answers on a port may be somebody else's server."""
+        process = self.process()
+        if process is None:
+            return False
+        try:
+            mine = process.net_connections(kind="tcp")
+        except psutil.NoSuchProcess:
+            return False
+        except psutil.AccessDenied:
+            return True  # a system that does not show it: then its answer has to do
+        return any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in mine)
 
-def start_detached(launch: Launch, log: Path) -> Started:
-    """Start a server that outlives us."""
-    with log.open("ab") as sink:
-        process = subprocess.Popen(
-            launch.command, env=launch.environment, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink,
-            start_new_session=True, cwd="/",
-        )  # fmt: skip
-    return _known(process.pid, launch.stop)
+
+@dataclass(frozen=True)
+class Guarded:
+    """A server that ends with us, however we end, until it is released."""
+
+    server: Started
+    _guard: subprocess.Popen[bytes]
+    _line: socket.socket
+
+    def release(self) -> None:
+        """Let the server stay when we are gone."""
+        with contextlib.suppress(OSError):  # the guard is gone, and so is its server
+            self._line.sendall(b".")
+        self._close()
+
+    async def end(self) -> None:
+        """End the server; returns when it is gone."""
+        await end(self.server)
+        self._close()
+
+    def _close(self) -> None:
+        self._line.close()
+        self._guard.wait()
 
 
-def start_guarded(launch: Launch, log: Path) -> tuple[Started, subprocess.Popen[bytes]]:
-    """Start a server that ends with us. The process given is its guard, whose input has to stay open."""
-    with log.open("ab") as sink:
+def start_guarded(launch: Launch, log: Path) -> Guarded:
+    """Start a server in a session of its own, under a guard that ends it when we are gone."""
+    ours, guards = socket.socketpair()
+    with guards, log.open("ab") as sink:
         guard = subprocess.Popen(
             [sys.executable, "-I", "-S", str(GUARD), str(int(launch.stop)), *launch.command],
-            env=launch.environment, stdin=subprocess.PIPE, stdout=sink, stderr=sink, start_new_session=True, cwd="/",
+            env=launch.environment, stdin=guards.fileno(), stdout=sink, stderr=sink, start_new_session=True, cwd="/",
         )  # fmt: skip
-    return _known(guard.pid, signal.SIGTERM), guard
+    with ours.makefile() as said:
+        pid = said.readline().strip()
+    # a server that could not even be started is known by its guard, which has ended and logged why
+    return Guarded(Started.of(int(pid) if pid else guard.pid, launch.stop), guard, ours)
 
 
-def _known(pid: int, stop: int) -> Started:
-    return Started(pid=pid, born=psutil.Process(pid).create_time(), stop=stop)
+def _born(process: psutil.Process) -> float:
+    return process.create_time() - psutil.boot_time()
 
 
 async def end(started: Started, *, patience: float = 10.0) -> None:
@@ -76,8 +122,11 @@ async def end(started: Started, *, patience: float = 10.0) -> None:
     process = started.process()
     if process is None:
         return
-    family = [process, *process.children(recursive=True)]
-    process.send_signal(started.stop)
+    try:
+        family = [process, *process.children(recursive=True)]
+        process.send_signal(started.stop)
+    except psutil.NoSuchProcess:
+        return
     if await _gone(started, patience):
         return
     for one in family:

@@ -159,7 +159,9 @@ def _judge(
         return refused(barred)
     if isinstance(request, AskRequest):
         try:
-            validate_all({word: Spec.model_validate(spec) for word, spec in request.fields.items()}, answer.fields or {})
+            validate_all(
+                {word: Spec.model_validate(spec) for word, spec in request.fields.items()}, answer.fields or {}
+            )
         except ValueError as error:
             return refused(f"the answer does not fit: {error}")
     return Judged(signal, name, trust, "counted", signal.signal, answer.note, answer.fields or {})
@@ -171,9 +173,7 @@ _WANTED: Mapping[type[Request], str] = {
 }
 
 
-def _barred(
-    name: str, signal: SignalSeen, request: Request, people: People, requester: str | None
-) -> str | None:
+def _barred(name: str, signal: SignalSeen, request: Request, people: People, requester: str | None) -> str | None:
     """Why this person may not answer this question; None where they may."""
     if request.distinct and requester is not None and name == requester:
         return f"{name} has asked for this run"

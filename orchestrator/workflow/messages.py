@@ -75,7 +75,8 @@ class RunStart(Message):
     """The one argument of a run: the playbook by content with those that it calls, the alert or the inputs, and why.
 
     `event` is what ledger keys begin with, where that is not the alert's key: a sub-playbook's are those of the run
-    that called it. `site` is the snapshot of the site's lists and calendars that the run began with. `inbox` is what waited for this run, in the keeping of the runs before it. `carried` is there where the same run
+    that called it. `site` is the snapshot of the site's lists and calendars that the run began with. `inbox` is
+    what waited for this run, in the keeping of the runs before it. `carried` is there where the same run
     goes on because its history had become long.
     """
 
@@ -107,14 +108,14 @@ class Begin(Message):
     """Ask whether the alert is this run's. `content` is the digest of what the run carries of it.
 
     `parent` is the workflow that the server says has started this one; `wants` the lists and calendars of the site
-    that its playbook names.
+    that its playbook names, as `lists.travel`.
     """
 
     context: RunContext
     how: How = "alert"
     parent: str | None = None
     scheduled_at: datetime | None = None
-    wants: dict[str, tuple[str, ...]] = {}
+    wants: tuple[str, ...] = ()
     alert_key: str
     content: str
     severity: str
@@ -255,7 +256,8 @@ class Finish(Message):
 class Answer(Message):
     """What the Signals `approve`, `deny` and `answer` carry: the step, and the digest of what was shown.
 
-    `fields` are what the Signal `answer` says. `by` is a name that counts only where the server does not know the sender, and is never more than a claim.
+    `fields` are what the Signal `answer` says. `by` is a name that counts only where the server does not know the
+    sender, and is never more than a claim.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

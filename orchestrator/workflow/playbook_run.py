@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Any, NoReturn
 
 from pydantic import ValidationError
@@ -26,6 +25,7 @@ from orchestrator.language.interpreter import Progress, Run, RunResult, carry_ou
 from orchestrator.language.interpreter import begin as begin_run
 from orchestrator.language.packing import packer_for
 from orchestrator.language.program import Playbook, load_compiled
+from orchestrator.language.reference import names_in, restore
 from orchestrator.language.typed import validate_all
 from orchestrator.workflow.inbox import Inbox, Joining
 from orchestrator.workflow.messages import Begin, Begun, Ending, Finish, JoinedAlert, RunStart
@@ -148,9 +148,7 @@ class PlaybookRun:
         except ActivityError as error:
             return _broken(why(error))
 
-    async def _settled(
-        self, running: asyncio.Future[RunResult], run: Run, start: RunStart, host: TemporalHost
-    ) -> None:
+    async def _settled(self, running: asyncio.Future[RunResult], run: Run, start: RunStart, host: TemporalHost) -> None:
         """Wait for the interpreter. A run whose history has become long begins nothing more, and goes on in a new
 
         execution with what it has behind it as soon as nothing is under way.
@@ -171,9 +169,7 @@ class PlaybookRun:
                 message = f"the run has too much behind it to go on ({len(progress)} bytes squeezed): collect less"
                 raise ApplicationError(message, type="TooLarge", non_retryable=True)
             _continue(
-                start.model_copy(
-                    update={"inbox": inbox, "carried": carried.model_copy(update={"progress": progress})}
-                )
+                start.model_copy(update={"inbox": inbox, "carried": carried.model_copy(update={"progress": progress})})
             )
 
     def _long(self, host: TemporalHost) -> bool:
@@ -231,7 +227,7 @@ def _ready(start: RunStart, playbook: Playbook, host: TemporalHost, site: Mappin
         CAPABILITIES,
         alert=Alert.model_validate(start.alert) if start.alert else None,
         inputs=validate_all(playbook.model.inputs, PACKER.unpack(start.inputs)),
-        site=restored(site),
+        site=restore({"lists": {}, "calendars": {}, **site}),
         progress=Progress.unpack(unsqueeze(carried), PACKER) if carried else None,
     )
 
@@ -268,7 +264,7 @@ def _begin(start: RunStart, context: RunContext) -> Begin:
         how=start.how,
         parent=parent.workflow_id if parent else None,
         scheduled_at=workflow.info().typed_search_attributes.get(SCHEDULED_AT),
-        wants={} if start.site is not None else _wants(start),
+        wants=() if start.site is not None else _wants(start),
         alert_key=start.alert_key,
         content=content_digest(start.run, start.alert_key, start.severity, start.alert, start.inputs),
         severity=start.severity,
@@ -278,13 +274,13 @@ def _begin(start: RunStart, context: RunContext) -> Begin:
     )
 
 
-def _wants(start: RunStart) -> dict[str, tuple[str, ...]]:
+def _wants(start: RunStart) -> tuple[str, ...]:
     """The lists and calendars of the site that the playbook names; a document that cannot be read names none."""
     try:
         playbook = load_compiled(start.playbook, start.document, start.digest, start.bundle)
     except (TocsinError, ValidationError, KeyError, TypeError):
-        return {}
-    return {what: tuple(sorted(playbook.named_of_site(what))) for what in ("lists", "calendars")}
+        return ()
+    return tuple(sorted(names_in(playbook.paths())))
 
 
 def _joining(args: Sequence[RawValue]) -> list[JoinedAlert]:

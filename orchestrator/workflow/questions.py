@@ -98,6 +98,13 @@ def digest_shown(
     return "sha256:" + hashlib.sha256("\x1f".join(bound).encode()).hexdigest()
 
 
+def question_digest(context: RunContext, request: AskRequest, after_reset: str = "") -> str:
+    """The same for a question: over its words and what an answer holds."""
+    asked = to_json([request.ask, request.fields, request.otherwise])
+    bound = (context.first_run_id, after_reset, context.run, *request.path, asked)
+    return "sha256:" + hashlib.sha256("\x1f".join(bound).encode()).hexdigest()
+
+
 def approval_id(digest: str) -> str:
     """The id of the question that shows this digest."""
     return digest.removeprefix("sha256:")[:32]

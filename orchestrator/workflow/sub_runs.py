@@ -55,7 +55,7 @@ def sub_start(start: RunStart, playbook: Playbook, run: str, call: SubCall) -> R
         within=(*start.within, start.digest, *call.path),
         depth=start.depth + 1,
         alert_key=f"sub/{run.rpartition('/')[2]}",
-        severity=call.severity,  # type: ignore[arg-type]
+        severity=call.severity,
     )
 
 
@@ -98,7 +98,7 @@ async def _ended(handle: Any) -> SubOutcome:
 
 async def _attended(run: str) -> SubOutcome:
     """The outcome of a child that another execution of this run started."""
-    return await workflow.execute_activity(
+    outcome: SubOutcome = await workflow.execute_activity(
         "attend",
         run,
         result_type=SubOutcome,
@@ -107,6 +107,7 @@ async def _attended(run: str) -> SubOutcome:
         retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)),
         summary=f"wait for {run}",
     )
+    return outcome
 
 
 def outcome_of(result: Any) -> SubOutcome:

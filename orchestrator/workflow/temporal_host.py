@@ -244,13 +244,14 @@ class TemporalHost:
         """
         self._await(request, asked.card)
         try:
-            return await self._heard(request.model_copy(update={"deadline": asked.deadline}), asked)
+            decision = await self._heard(request.model_copy(update={"deadline": asked.deadline}), asked)
         except asyncio.CancelledError:
+            self._await(request, None)
             void = Void(context=self.context, approval=asked.approval, why="what it stands in has ended")
             await self.local("void", void, type(None), summary=f"{request.step}: void")
             raise
-        finally:
-            self._await(request, None)
+        self._await(request, None)
+        return decision
 
     async def _heard(self, request: ApprovalRequest | AskRequest, asked: Asked) -> Decision | Answered | None:
         inbox = self._joining.inbox
@@ -285,7 +286,9 @@ class TemporalHost:
             return True
         return False
 
-    async def _read(self, request: ApprovalRequest | AskRequest, asked: Asked, after: int, *, late: bool) -> AnswersRead:
+    async def _read(
+        self, request: ApprovalRequest | AskRequest, asked: Asked, after: int, *, late: bool
+    ) -> AnswersRead:
         """Who answered, and whether in time, as history says."""
         read = ReadAnswers(
             context=self.context, request=request, approval=asked.approval, digest=asked.digest, after=after,

@@ -18,12 +18,22 @@ import pytest
 from orchestrator.contract import Secret
 from orchestrator.errors import StackError
 from orchestrator.local import stack as local_stack
-from orchestrator.local.endpoints import current_endpoints, read_state
+from orchestrator.local.endpoints import Endpoints, current_endpoints, read_state
+from orchestrator.local.folders import FolderTaken, empty_folder, locked
 from orchestrator.local.kafka import builtin_test_broker, have_jars
 from orchestrator.local.part import Launch, Ports
+from orchestrator.local.ports import any_free
 from orchestrator.local.prepare import prepare
-from orchestrator.local.stack import down, missing_parts, running_stack, up
-from orchestrator.settings import DatabaseSettings, KafkaSettings, LocalSettings, Settings, TemporalSettings
+from orchestrator.local.processes import Started
+from orchestrator.local.stack import down, missing_parts, up
+from orchestrator.settings import (
+    DatabaseSettings,
+    KafkaSettings,
+    LocalSettings,
+    Settings,
+    TemporalSettings,
+    child_environment,
+)
 
 RUNS = """
 import asyncio, sys
@@ -140,16 +150,109 @@ async def test_a_part_that_does_not_come_up_says_why(tmp_path: Path) -> None:
     await starter.undo()
 
 
-async def test_two_stacks_run_at_the_same_time() -> None:
-    """Each on ports of its own."""
-    async with running_stack(only("temporal", Path())) as one, running_stack(only("temporal", Path())) as two:
-        assert one.temporal != two.temporal
+def known_to(home: Path) -> list[psutil.Process]:
+    """The processes whose command names this folder."""
+    return [one for one in psutil.process_iter(["cmdline"]) if str(home) in " ".join(one.info["cmdline"] or [])]
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_up_that_is_cut_short_leaves_nothing_behind(how: signal.Signals, tmp_path: Path) -> None:
+    """Ctrl-C, a plain end, and kill -9 while some servers are up and others are not; the next `up` starts anew."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "orchestrator.cli.main", "up"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
+        env=child_environment(TOCSIN_HOME=str(tmp_path)),
+    )  # fmt: skip
+    assert process.stderr is not None
+    assert any(b"temporal  ready" in line for line in process.stderr)
+    assert known_to(tmp_path)
+    os.kill(process.pid, how)
+    assert process.wait(30) in (130, -how)
+    psutil.wait_procs(known_to(tmp_path), timeout=20)
+    assert known_to(tmp_path) == []
+    assert read_state(tmp_path).parts == {}
+
+
+async def test_what_cannot_be_made_ready_does_not_stay(tmp_path: Path) -> None:
+    """`up` all or nothing: servers without topics, schema and attributes are of no use."""
+
+    async def refuse(settings: Settings, endpoints: Endpoints) -> None:
+        raise StackError("no")
+
+    settings = only("postgres", tmp_path)
+    with pytest.raises(StackError, match="no"):
+        await up(settings, prepare=refuse)
+    assert known_to(tmp_path) == []
+
+
+@pytest.mark.parametrize("part", ["kafka", "temporal", "postgres"])
+async def test_two_stacks_that_start_at_once_each_have_servers_of_their_own(part: str, tmp_path: Path) -> None:
+    """Both find the same port free; one gets it, and the other takes its answer for nobody's and moves on."""
+    usual = LocalSettings(**{f"{part}_port": any_free()})
+    sites = [only(part, tmp_path / name, local=usual) for name in ("one", "two")]
+    try:
+        await asyncio.gather(*(up(site) for site in sites))
+        states = [read_state(site.home) for site in sites]
+        assert len({state.ports[part] for state in states}) == 2
+        assert all(state.parts[part].listens_on(state.ports[part]) for state in states)
+    finally:
+        ended = [await down(site) for site in sites]
+    assert ended == [[part], [part]]
+
+
+async def test_ephemeral_data_end_with_the_stack_and_lasting_ones_never_by_mistake(tmp_path: Path) -> None:
+    """Also where some servers are the user's own; `down` remembers how `up` was asked."""
+    lasting = only("postgres", tmp_path)
+    ephemeral = only("postgres", tmp_path, local=LocalSettings(ephemeral=True))
+    try:
+        await sql((await up(lasting)).database, "CREATE TABLE kept AS SELECT 42 AS answer")
+        with pytest.raises(StackError, match="tocsin down"):
+            await up(ephemeral)
+        await down(lasting)
+
+        assert await sql((await up(ephemeral)).database, "SELECT to_regclass('kept')") is None
+        assert await up(ephemeral) == await up(lasting)
+    finally:
+        await down(lasting)
+    assert not (tmp_path / "postgres").exists()
+
+
+def test_a_process_is_known_by_its_birth_on_a_clock_that_nobody_sets() -> None:
+    """The time of day may be put right while the servers run: they are still ours, and `down` ends them."""
+    began = time.clock_gettime(time.CLOCK_BOOTTIME)
+    with subprocess.Popen(["/bin/sleep", "60"]) as process:
+        known = Started.of(process.pid)
+        try:
+            assert began - 1 < known.born < time.clock_gettime(time.CLOCK_BOOTTIME) + 1
+            assert known.process() is not None
+            assert known.model_copy(update={"born": known.born + 1}).process() is None
+        finally:
+            process.kill()
+    assert known.process() is None
 
 
 async def test_two_ups_of_one_folder_are_kept_apart(tmp_path: Path) -> None:
     """The second says so instead of starting everything twice."""
-    with local_stack._only_one(tmp_path), pytest.raises(StackError, match="another"):
+    with locked(tmp_path), pytest.raises(FolderTaken):
         await up(Settings(home=tmp_path))
+
+
+def test_demos_of_one_checkout_have_folders_of_their_own(tmp_path: Path) -> None:
+    """The second does not throw away what the first works with; the third takes the first's place, empty."""
+    with empty_folder(tmp_path, "demo") as first:
+        (first / "postgres").mkdir()
+        (first / "stack.json").touch()
+        with empty_folder(tmp_path, "demo") as second:
+            assert first != second
+            assert (first / "postgres").exists()
+    with empty_folder(tmp_path, "demo") as third:
+        assert third == first
+        assert [one.name for one in third.iterdir()] == ["lock"]
+
+
+async def test_a_folder_that_is_not_ours_is_a_clear_mistake() -> None:
+    """With the setting that names another."""
+    with pytest.raises(StackError, match="TOCSIN_HOME"):
+        await up(Settings(home=Path("/proc/nobody")))
 
 
 async def test_preparing_again_changes_nothing(settings: Settings) -> None:
@@ -157,6 +260,18 @@ async def test_preparing_again_changes_nothing(settings: Settings) -> None:
     endpoints = current_endpoints(settings)
     await prepare(settings, endpoints)
     await prepare(settings, endpoints)
+
+
+def test_without_maven_up_says_what_to_do(tmp_path: Path, no_maven: dict[str, str]) -> None:
+    """Install it, or name a broker: both are said, and nothing stays."""
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestrator.cli.main", "up"], capture_output=True, text=True, timeout=60, check=False,
+        env=child_environment(TOCSIN_HOME=str(tmp_path / "home"), **no_maven),
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "apt-get install maven" in done.stderr
+    assert "TOCSIN_KAFKA__BOOTSTRAP" in done.stderr
+    assert known_to(tmp_path) == []
 
 
 def test_the_built_in_test_broker_takes_records() -> None:

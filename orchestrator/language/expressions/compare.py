@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from orchestrator.contract.values import IpAddress, Network, NormalisedText, Severity
-from orchestrator.errors import ExpressionError, LimitExceeded
+from orchestrator.errors import ExpressionError, LimitExceeded, WrongType
 from orchestrator.language.expressions.limits import DATA_DEPTH, Meter
 from orchestrator.language.expressions.values import is_absent, kind_of
 
@@ -75,8 +75,8 @@ def _severity(value: Any) -> Severity:
         try:
             return Severity.parse(value[:60])
         except ValueError as error:
-            raise ExpressionError(str(error)) from None
-    raise ExpressionError(f"a severity cannot be compared with {kind_of(value)}")
+            raise WrongType(str(error)) from None
+    raise WrongType(f"a severity cannot be compared with {kind_of(value)}")
 
 
 def order(meter: Meter, left: Any, right: Any) -> int:
@@ -97,7 +97,7 @@ def _sortable(meter: Meter, left: Any, right: Any) -> tuple[Any, Any]:
         return left, right
     if _is_number(left) and _is_number(right):
         return left, right
-    raise ExpressionError(f"{kind_of(left)} and {kind_of(right)} have no order", hint="there are no conversions")
+    raise WrongType(f"{kind_of(left)} and {kind_of(right)} have no order", hint="there are no conversions")
 
 
 def _sortable_texts(meter: Meter, left: str, right: str) -> tuple[Any, Any]:
@@ -108,7 +108,7 @@ def _sortable_texts(meter: Meter, left: str, right: str) -> tuple[Any, Any]:
     try:
         a, b = kind.parse(left), kind.parse(right)
     except ValueError:
-        raise ExpressionError(f"{kind.kind} and a text that is none have no order") from None
+        raise WrongType(f"{kind.kind} and a text that is none have no order") from None
     if issubclass(kind, IpAddress | Network):  # by the alphabet 9.0.0.0 would come after 10.0.0.0
         return _address_order(a), _address_order(b)
     return str(a), str(b)
@@ -145,7 +145,7 @@ def contains(meter: Meter, container: Any, item: Any) -> bool:
         return any(equal(meter, one, item) for one in container if not is_absent(one))
     if isinstance(container, Mapping) and isinstance(item, str):
         return item in container
-    raise ExpressionError(f"{kind_of(item)} cannot be in {kind_of(container)}")
+    raise WrongType(f"{kind_of(item)} cannot be in {kind_of(container)}")
 
 
 def folded(whole: str, part: str) -> str:

@@ -141,12 +141,12 @@ class Tree:
 
     def __init__(self, source: Any) -> None:
         self.source = source
-        self._tree = _compile_all(source)
+        self.parts = _compile_all(source)
 
     @cached_property
     def templates(self) -> list[tuple[tuple[str | int, ...], Template]]:
         """Every template with its place in the tree."""
-        return list(_templates(self._tree, ()))
+        return list(_templates(self.parts, ()))
 
     @property
     def paths(self) -> frozenset[Path]:
@@ -155,7 +155,7 @@ class Tree:
 
     def render(self, names: Names) -> Any:
         """The tree with all templates rendered to plain data; raises as `Template.render`, with the place."""
-        return _render(self._tree, names, ())
+        return _render(self.parts, names, ())
 
 
 def _compile_all(source: Any) -> Any:

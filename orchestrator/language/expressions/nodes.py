@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import nodes
 
-from orchestrator.errors import ExpressionError
+from orchestrator.errors import ExpressionError, WrongType
 from orchestrator.language.expressions import operators
 from orchestrator.language.expressions.frame import Closure, Frame
 from orchestrator.language.expressions.limits import DEPTH, number
@@ -54,7 +54,7 @@ def _name(node: nodes.Name, depth: int) -> Closure:
             return frame.names[name]
         except KeyError:
             near = difflib.get_close_matches(name, frame.names, n=1)
-            raise ExpressionError(
+            raise WrongType(
                 f"no name {name!r} here", hint=f"did you mean {near[0]}?" if near else "text needs quotes"
             ) from None
 
@@ -84,7 +84,7 @@ def _field(node: nodes.Getattr | nodes.Getitem, depth: int) -> Closure:
 
 
 def _kept(frame: Frame, value: Any) -> Any:
-    """What is put into a list or object: none where a condition finds nothing."""
+    """What is put into an object: none where a condition finds nothing."""
     if isinstance(value, Absent):
         frame.absent(value)
         return None
@@ -92,8 +92,16 @@ def _kept(frame: Frame, value: Any) -> Any:
 
 
 def _list(node: nodes.List | nodes.Tuple, depth: int) -> Closure:
-    items = [closure_of(item, depth) for item in node.items]
-    return lambda frame: frame.meter.items([_kept(frame, item(frame)) for item in items])
+    items = [(closure_of(item, depth), _is_none(item)) for item in node.items]
+    return lambda frame: frame.meter.items([_listed(frame, item(frame), meant) for item, meant in items])
+
+
+def _listed(frame: Frame, value: Any, meant: bool) -> Any:
+    """An item of a list that is written out; none is one only where the author wrote `none`."""
+    if is_absent(value) and not meant:
+        frame.absent(value, "an item of the list")
+        return None
+    return value
 
 
 def _dict(node: nodes.Dict, depth: int) -> Closure:
@@ -104,7 +112,7 @@ def _dict(node: nodes.Dict, depth: int) -> Closure:
         for key, value in pairs:
             name = key(frame)
             if not isinstance(name, str):
-                raise ExpressionError("the names in an object are text")
+                raise WrongType("the names in an object are text")
             made[str(name)] = _kept(frame, value(frame))
         frame.meter.step(len(pairs))
         return made

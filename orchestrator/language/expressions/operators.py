@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from orchestrator.errors import ExpressionError
+from orchestrator.errors import ExpressionError, WrongType
 from orchestrator.language.expressions.compare import contains, equal, order, since
 from orchestrator.language.expressions.frame import Closure, Frame
 from orchestrator.language.expressions.limits import Meter, number
@@ -69,7 +69,7 @@ def sign(inner: Closure, work: Callable[[Any], Any]) -> Closure:
         if is_absent(value):
             return frame.absent(value, "what the sign stands before")
         if not _numbers(value):
-            raise ExpressionError(f"a sign stands before a number, found {kind_of(value)}")
+            raise WrongType(f"a sign stands before a number, found {kind_of(value)}")
         return number(work(value))
 
     return compute
@@ -89,7 +89,7 @@ def plus(frame: Frame, a: Any, b: Any) -> Any:
         return a + b
     if isinstance(a, timedelta) and isinstance(b, datetime):
         return b + a
-    raise ExpressionError(f"{kind_of(a)} and {kind_of(b)} cannot be added", hint="there are no conversions")
+    raise WrongType(f"{kind_of(a)} and {kind_of(b)} cannot be added", hint="there are no conversions")
 
 
 def minus(frame: Frame, a: Any, b: Any) -> Any:
@@ -100,7 +100,7 @@ def minus(frame: Frame, a: Any, b: Any) -> Any:
         return since(a, b)
     if isinstance(a, datetime | timedelta) and isinstance(b, timedelta):
         return a - b
-    raise ExpressionError(f"{kind_of(b)} cannot be taken from {kind_of(a)}")
+    raise WrongType(f"{kind_of(b)} cannot be taken from {kind_of(a)}")
 
 
 def of_numbers(name: str, work: Callable[[Any, Any], Any]) -> Callable[[Frame, Any, Any], Any]:
@@ -108,7 +108,7 @@ def of_numbers(name: str, work: Callable[[Any, Any], Any]) -> Callable[[Frame, A
 
     def compute(frame: Frame, a: Any, b: Any) -> Any:
         if not _numbers(a, b):
-            raise ExpressionError(f"{name} takes numbers, found {kind_of(a)} and {kind_of(b)}")
+            raise WrongType(f"{name} takes numbers, found {kind_of(a)} and {kind_of(b)}")
         return number(work(a, b))
 
     return compute

@@ -24,7 +24,7 @@ class _Parser(Environment):
     """
 
     def __init__(self, before: str = "") -> None:
-        super().__init__(autoescape=False, keep_trailing_newline=True)  # noqa: S701 - nothing is rendered with it
+        super().__init__(autoescape=False, keep_trailing_newline=True)
         self._shift = 1 - len(before)
 
     def _tokenize(

@@ -113,7 +113,7 @@ def checked_arguments(node: nodes.Filter | nodes.Test, tool: Tool) -> list[nodes
 def _check(tool: Tool, given: list[nodes.Expr]) -> None:
     if tool.applies is not None and len(given) > tool.applies:
         _check_test(tool, given, tool.applies)
-    elif not tool.least_arguments <= len(given) <= tool.most_arguments:
+    elif not tool.least <= len(given) <= len(tool.arguments):
         raise ExpressionError(f"{tool.name} takes {_count(tool)}, found {len(given)}")
     if not all(is_literal(one) for one in given[: tool.literals]):
         which = "literals only" if tool.literals >= ALL else "names as literals"
@@ -131,7 +131,7 @@ def _check_test(tool: Tool, given: list[nodes.Expr], place: int) -> None:
 
 
 def _count(tool: Tool) -> str:
-    least, most = tool.least_arguments, tool.most_arguments
+    least, most = tool.least, len(tool.arguments)
     if most == 0:
         return "no arguments"
     return f"{least} to {most} arguments" if least != most else f"{most} argument{'s' if most > 1 else ''}"

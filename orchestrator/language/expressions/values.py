@@ -13,7 +13,7 @@ import orjson
 from pydantic import BaseModel
 
 from orchestrator.contract.values import Severity
-from orchestrator.errors import ExpressionError, LimitExceeded, ValueAbsent
+from orchestrator.errors import LimitExceeded, ValueAbsent, WrongType
 from orchestrator.language.expressions.limits import BUILT, DATA_DEPTH, NUMBER, TEXT
 
 
@@ -48,10 +48,10 @@ def field(value: Any, name: Any, path: str, *, known_shape: bool = True) -> Any:
     if not known_shape:
         return Absent(path)
     if isinstance(value, list | tuple):
-        raise ExpressionError(f"{path}: a list has places, not fields; take one with [0] or `| first`")
+        raise WrongType(f"{path}: a list has places, not fields; take one with [0] or `| first`")
     if isinstance(value, Mapping):
-        raise ExpressionError(f"{path}: the name of a field is text, found {kind_of(name)}")
-    raise ExpressionError(f"{path}: {kind_of(value)} has no field {shortened(name)}")
+        raise WrongType(f"{path}: the name of a field is text, found {kind_of(name)}")
+    raise WrongType(f"{path}: {kind_of(value)} has no field {shortened(name)}")
 
 
 def _model_field(model: BaseModel, name: Any, path: str) -> Any:
@@ -61,7 +61,7 @@ def _model_field(model: BaseModel, name: Any, path: str) -> Any:
     if is_absent(name):
         return Absent(path)
     near = difflib.get_close_matches(str(name)[:80], fields, n=1)
-    raise ExpressionError(f"{path}: no such field", hint=f"did you mean {near[0]}?" if near else "")
+    raise WrongType(f"{path}: no such field", hint=f"did you mean {near[0]}?" if near else "")
 
 
 def is_absent(value: Any) -> bool:
@@ -111,7 +111,7 @@ def listed_or_raise(value: Any) -> list[Any]:
     """A list as it is; raises for anything else."""
     if isinstance(value, list | tuple):
         return list(value)
-    raise ExpressionError(f"expected a list, found {kind_of(value)}")
+    raise WrongType(f"expected a list, found {kind_of(value)}")
 
 
 def measured(value: Any, most: int = BUILT) -> Any:
@@ -195,4 +195,4 @@ def _dumped(simple: Any) -> str:
     try:
         return orjson.dumps(simple).decode()
     except TypeError as error:  # half a surrogate pair, or a value that only Python has
-        raise ExpressionError("this value cannot be written as text") from error
+        raise WrongType("this value cannot be written as text") from error

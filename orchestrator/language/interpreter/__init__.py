@@ -17,7 +17,7 @@ from orchestrator.language.host import Host, Record, StepError, StepStatus, Trac
 from orchestrator.language.interpreter import actions, containers, people, single
 from orchestrator.language.interpreter.ends import RunStopped, StepFailed
 from orchestrator.language.interpreter.progress import Progress
-from orchestrator.language.interpreter.run import Capabilities, Run, Runner, cut
+from orchestrator.language.interpreter.run import Capabilities, Observer, Run, Runner, cut
 from orchestrator.language.model import (
     ActionStep,
     ApprovalStep,
@@ -76,6 +76,7 @@ def begin(
     inputs: Mapping[str, Any] | None = None,
     site: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
+    observer: Observer | None = None,
 ) -> Run:
     """A run that has not done anything yet; with `progress`, one that goes on from there.
 
@@ -90,6 +91,7 @@ def begin(
         inputs=inputs or {},
         site=site or {"lists": {}, "calendars": {}},
         progress=progress or Progress(),
+        observer=observer,
     )
 
 
@@ -171,4 +173,4 @@ async def run_playbook(
     return await carry_out(begin(playbook, host, capabilities, alert=alert, inputs=inputs, site=site))
 
 
-__all__ = ["Capabilities", "Progress", "Run", "RunResult", "begin", "carry_out", "run_playbook"]
+__all__ = ["Capabilities", "Observer", "Progress", "Run", "RunResult", "begin", "carry_out", "run_playbook"]

@@ -14,7 +14,7 @@ from orchestrator.language.durations import parse_duration
 from orchestrator.language.expressions import compile_value
 from orchestrator.language.host import ActionCall, ActionOutcome, Joined, StepError, StepStatus
 from orchestrator.language.interpreter.ends import StepFailed, invalid, leave_if_cancelled, settled
-from orchestrator.language.interpreter.run import Run, default_of, plainly
+from orchestrator.language.interpreter.run import Run, plainly
 from orchestrator.language.interpreter.scope import Path, Scope, State, told
 from orchestrator.language.model import ActionStep, Retry, Until
 from orchestrator.language.outputs import all_routes_of
@@ -37,7 +37,7 @@ async def action(run: Run, name: str, step: ActionStep, here: Path, scope: Scope
     if outcome.error is not None:
         raise StepFailed(name, outcome.error)
     if outcome.output is None:
-        return told(outcome.status, default_of(step))
+        return told(outcome.status, run.default(step))
     _note_case(run, step, outcome)
     return told(outcome.status, _gives(capability, step).model_validate(outcome.output))
 

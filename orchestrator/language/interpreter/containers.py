@@ -46,13 +46,14 @@ async def if_(run: Run, name: str, step: IfStep, here: Path, scope: Scope) -> St
 
 
 def _branch(run: Run, name: str, step: IfStep, here: Path, scope: Scope) -> tuple[tuple[Step, ...], Path]:
-    holds = run.once((*here, "if"), lambda: _decided(run, name, "if", step.if_, here, scope))
+    holds = run.once((*here, "if"), lambda: _decided(run, name, step, here, scope))
     return (step.then, (*here, "then")) if holds else (step.else_, (*here, "else"))
 
 
-def _decided(run: Run, name: str, word: str, source: str, here: Path, scope: Scope) -> bool:
-    holds, told_of = run.condition(name, word, source, scope)
-    run.trace("step.decided", name, here[:-1], {word: told_of})
+def _decided(run: Run, name: str, step: IfStep, here: Path, scope: Scope) -> bool:
+    holds, told_of = run.condition(name, "if", step.if_, scope)
+    run.trace("step.decided", name, here[:-1], {"if": told_of})
+    run.saw(step, "if", holds)
     return holds
 
 
@@ -69,6 +70,7 @@ def _case(run: Run, name: str, step: SwitchStep, here: Path, scope: Scope) -> st
     value = _value(run, name, "switch", step.switch, scope)
     found = next((literal for literal in step.cases if _is(value, literal)), None)
     run.trace("step.decided", name, here[:-1], {"switch": step.switch, "value": plain(value), "case": found})
+    run.saw(step, "case", found)
     return found
 
 
@@ -130,6 +132,7 @@ class Loop:
 async def for_each(run: Run, name: str, step: ForEachStep, here: Path, scope: Scope) -> State:
     """The steps once for each item, some of them side by side."""
     loop = _loop(run, name, step.for_each, here, scope)
+    run.saw(step, "items", len(loop.items))
     waiting = iter([index for index in range(len(loop.items)) if index not in loop.done])
 
     async def work() -> None:
@@ -233,6 +236,7 @@ async def repeat(run: Run, name: str, step: RepeatStep, here: Path, scope: Scope
         behind |= {
             "turn": turn, "steps": changed(before.steps, scope.steps), "vars": changed(before.vars, scope.vars)
         }  # fmt: skip
+    run.saw(step, "turns", "out")
     message = f"not within {step.repeat.times} turns: {step.repeat.until}"
     raise StepFailed(name, StepError(kind=FailureKind.TIMEOUT, message=message))
 
@@ -246,6 +250,7 @@ async def _turn(run: Run, name: str, step: RepeatStep, path: Path, scope: Scope)
     await run.all(step.repeat.steps, path, scope)
     scope.now = run.host.now()
     holds = run.once((*path, "until"), lambda: run.condition(name, "until", step.repeat.until, scope)[0])
+    run.saw(step, "until", holds)
     if not holds and not scope.own["loop"]["last"]:
         await run.sleep_until(run.deadline(path, step.repeat.every))
         leave_if_cancelled()

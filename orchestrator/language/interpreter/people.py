@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -38,11 +39,12 @@ async def approval(run: Run, name: str, step: ApprovalStep, here: Path, scope: S
     calls = tuple(call for call in shown.values() if call is not None)
     if calls:
         joined = run.host.joined().count
-        request = _request(run, name, step.approval, here, calls, scope)
+        request = _request(run, name, step, here, calls, scope)
         decision = await _waiting(run, scope, run.host.ask(request, run.take_traces()))
         run.host.seen(joined)
     else:  # none of the steps would run: there is nothing to ask
         decision = Decision(status=StepStatus.SKIPPED)
+    _saw_answer(run, step, decision.trust)
     run.progress.asked_about.update(step.approval.covers)
     run.progress.covered.update({path: Covered(call, decision) for path, call in shown.items()})
     if decision.status is StepStatus.FAILED:
@@ -61,11 +63,17 @@ async def ask(run: Run, name: str, step: AskStep, here: Path, scope: Scope) -> S
         otherwise=None if asked.otherwise == "fail" else dict(asked.otherwise),
     )
     answer = await _waiting(run, scope, run.host.question(request, run.take_traces()))
+    _saw_answer(run, step, answer.trust)
     if answer.status is StepStatus.FAILED:
         message = answer.note or "nobody answered in time"
         raise StepFailed(name, StepError(kind=FailureKind.TIMEOUT, message=message))
     fields = _read(name, asked.fields, answer.fields)
     return told(answer.status, {**fields, "by": answer.by, "at": answer.at, "trust": answer.trust})
+
+
+def _saw_answer(run: Run, step: Step, trust: str | None) -> None:
+    if trust == "silence":
+        run.saw(step, "silence")
 
 
 def _read(name: str, specs: Mapping[str, Spec], fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -82,10 +90,17 @@ async def _waiting(run: Run, scope: Scope, work: Awaitable[T]) -> T:
     for budget in scope.budgets:
         budget.pause(run.host.now())
     try:
-        return await work
-    finally:
-        for budget in scope.budgets:
-            budget.go_on(run.host.now())
+        found = await work
+    except asyncio.CancelledError:
+        _go_on(run, scope)
+        raise
+    _go_on(run, scope)
+    return found
+
+
+def _go_on(run: Run, scope: Scope) -> None:
+    for budget in scope.budgets:
+        budget.go_on(run.host.now())
 
 
 def _shown(run: Run, name: str, step: ApprovalStep, scope: Scope) -> Iterator[tuple[Path, ActionCall | None]]:
@@ -96,7 +111,8 @@ def _shown(run: Run, name: str, step: ApprovalStep, scope: Scope) -> Iterator[tu
             count += 1
             if count > MOST_REQUESTS:
                 raise invalid(name, f"covers more than {MOST_REQUESTS} requests; nobody could judge them")
-            holds, _ = run.gate(covered, inner, seen)
+            holds, reason = run.gate(covered, inner, seen)
+            run.saw_gate(inner, reason)
             yield path, call_for(run, covered, inner, path, seen) if holds else None
 
 
@@ -114,22 +130,25 @@ def _places(
 
 
 def _request(
-    run: Run, name: str, asked: Approval, here: Path, calls: tuple[ActionCall, ...], scope: Scope
+    run: Run, name: str, step: ApprovalStep, here: Path, calls: tuple[ActionCall, ...], scope: Scope
 ) -> ApprovalRequest:
+    asked = step.approval
     return ApprovalRequest(
         **_question(run, name, asked.ask, asked.by, asked, here, scope),
         calls=calls,
         otherwise=asked.otherwise,
-        auto_reason=_auto(run, asked, scope),
+        auto_reason=_auto(run, step, scope),
     )
 
 
-def _auto(run: Run, asked: Approval, scope: Scope) -> dict[str, Any] | None:
+def _auto(run: Run, step: ApprovalStep, scope: Scope) -> dict[str, Any] | None:
     """Why nobody has to be asked; an error in the condition means that somebody has to."""
-    if not asked.auto:
+    auto = step.approval.auto
+    if not auto:
         return None
-    reason = compile_condition(asked.auto).explain(run.names(scope))
-    return {"condition": asked.auto, "values": reason.values} if reason.holds else None
+    reason = compile_condition(auto).explain(run.names(scope))
+    run.saw(step, "auto", reason.holds)
+    return {"condition": auto, "values": reason.values} if reason.holds else None
 
 
 def _question(

@@ -19,11 +19,14 @@ from orchestrator.language.interpreter.ends import RunStopped, StepFailed, inval
 from orchestrator.language.interpreter.progress import Ended, Progress
 from orchestrator.language.interpreter.scope import Budget, Path, Scope, State, told
 from orchestrator.language.model import ActionStep, ForEachStep, Step, SwitchStep, every_step, inside, named
+from orchestrator.language.outputs import completed
 from orchestrator.language.program import Playbook
 
 Capabilities = Mapping[str, Capability[Any, Any]]
 Runner = Callable[["Run", str, Any, Path, Scope], Awaitable[State]]
 """Carries out a step of one kind; raises `StepFailed` where it fails."""
+Observer = Callable[[Playbook, Step, str, Any], None]
+"""Told by a word and its value what became of a step: for tests, which say what none of them has reached"""
 
 
 class Run:
@@ -40,6 +43,7 @@ class Run:
         inputs: Mapping[str, Any],
         site: Mapping[str, Any],
         progress: Progress,
+        observer: Observer | None = None,
     ) -> None:
         self.playbook = playbook
         self.host = host
@@ -51,6 +55,7 @@ class Run:
         self.cut_at: str | None = None
         self.covers = {name for step in every_step(playbook.model.steps) for name in _covers(step)}
         self._runners = runners
+        self._observer = observer
         self._alert = alert
         self._inputs = inputs
         self._site = site
@@ -85,6 +90,7 @@ class Run:
         try:
             if not self._wanted(name, step, path, scope):
                 return None
+            self.saw(step, "run")
             self.host.show(step.name or name)
             return await self._in_time(name, step, (*path, name), scope)
         except StepFailed as failed:
@@ -97,7 +103,7 @@ class Run:
         except asyncio.CancelledError:
             self.cut_at = self.cut_at or (name if self.ending else None)
             error = StepError(kind=FailureKind.REFUSED_BY_POLICY, message="cut short: what it stands in had to end")
-            self._tell_failed(name, path, scope, told(StepStatus.FAILED, default_of(step), error), error)
+            self._tell_failed(name, path, scope, told(StepStatus.FAILED, self.default(step), error), error)
             raise
 
     async def _in_time(self, name: str, step: Step, here: Path, scope: Scope) -> State:
@@ -136,6 +142,7 @@ class Run:
             return self._approved(name, step, path, scope)
         looked = self.host.joined().count
         holds, reason = self.gate(name, step, scope)
+        self.saw_gate(step, reason)
         if holds and name in self.covers:
             holds, reason = False, {"approval": "was not asked for"}
         if holds:
@@ -159,7 +166,7 @@ class Run:
         return False
 
     def _skip(self, here: Path, step: Step, scope: Scope, reason: dict[str, Any]) -> None:
-        scope.steps[here[-1]] = told(StepStatus.SKIPPED, default_of(step))
+        scope.steps[here[-1]] = told(StepStatus.SKIPPED, self.default(step))
         self.trace("step.ended", here[-1], here[:-1], {"status": StepStatus.SKIPPED, **reason})
 
     def gate(self, name: str, step: Step, scope: Scope) -> tuple[bool, dict[str, Any]]:
@@ -183,12 +190,13 @@ class Run:
 
     async def _failed(self, name: str, step: Step, path: Path, scope: Scope, failed: StepFailed) -> State:
         """What `on_error` makes of a failure; raises again where it is the end."""
-        state = told(StepStatus.FAILED, default_of(step), failed.error)
+        state = told(StepStatus.FAILED, self.default(step), failed.error)
         if isinstance(step, ForEachStep):  # its `on_error` is for each item, and has been carried out
             state |= {word: scope.steps[name][word] for word in ("output",) if word in scope.steps.get(name, {})}
         if step.on_error == "fail":
             self._tell_failed(name, path, scope, state, failed.error)
             raise failed
+        self.saw(step, "on_error")
         scope.steps[name] = state
         if not isinstance(step.on_error, str) and not isinstance(step, ForEachStep):
             await self.all(step.on_error, (*path, name, "on_error"), scope)
@@ -199,11 +207,30 @@ class Run:
         body = {"status": StepStatus.FAILED, "error": error.model_dump(mode="json")}
         self.trace("step.ended", name, path, body)
 
+    def default(self, step: Step) -> Any:
+        """The output that the author gave it for when it has none of its own."""
+        if isinstance(step, SwitchStep) or step.default is None:
+            return None
+        if isinstance(step, ActionStep) and step.action in self.capabilities:
+            return completed(self.capabilities[step.action].gives, step.default)
+        return step.default
+
     def not_reached(self, step: Step, scope: Scope) -> None:
         """Steps inside that were not reached have a status and their `default` all the same."""
         for inner in visible_inside(step):
             if inner.id and inner.id not in scope.steps:
-                scope.steps[inner.id] = told(StepStatus.SKIPPED, default_of(inner))
+                scope.steps[inner.id] = told(StepStatus.SKIPPED, self.default(inner))
+
+    def saw(self, step: Step, word: str, value: Any = True) -> None:
+        """Tell what became of a step, where somebody wants to know."""
+        if self._observer is not None:
+            self._observer(self.playbook, step, word, value)
+
+    def saw_gate(self, step: Step, reason: Mapping[str, Any]) -> None:
+        """Tell what its conditions came to."""
+        for word in ("when", "unless"):
+            if word in reason:
+                self.saw(step, word, reason[word]["holds"])
 
     def once(self, mark: Path, read: Callable[[], Any]) -> Any:
         """A value that is read once and stays, also where the run goes on elsewhere."""
@@ -309,11 +336,6 @@ async def cut(work: asyncio.Future[Any]) -> None:
             continue
 
 
-def default_of(step: Step) -> Any:
-    """The output that the author gave it for when it has none of its own."""
-    return None if isinstance(step, SwitchStep) else step.default
-
-
 def visible_inside(step: Step) -> Iterator[Step]:
     """The steps inside whose ids are seen outside: not those of a `for_each`, which shows only what it collects."""
     if isinstance(step, ForEachStep):
@@ -343,4 +365,4 @@ def plainly(error: ValidationError) -> str:
     )
 
 
-__all__ = ["Capabilities", "Run", "RunStopped", "Runner", "cut", "default_of", "plainly", "visible_inside"]
+__all__ = ["Capabilities", "Observer", "Run", "RunStopped", "Runner", "cut", "plainly", "visible_inside"]

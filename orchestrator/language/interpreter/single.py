@@ -13,7 +13,7 @@ from orchestrator.language.expressions import compile_condition, compile_value
 from orchestrator.language.expressions.compare import in_utc
 from orchestrator.language.host import Joined, StepError, StepStatus, SubCall, UndoCall
 from orchestrator.language.interpreter.ends import RunStopped, StepFailed, invalid, leave_if_cancelled, settled
-from orchestrator.language.interpreter.run import Run, default_of
+from orchestrator.language.interpreter.run import Run
 from orchestrator.language.interpreter.scope import Path, Scope, State, told
 from orchestrator.language.model import PlaybookStep, SetStep, StopStep, UndoStep, WaitStep
 from orchestrator.language.packing import NotPacked, Packer, packer_for
@@ -51,7 +51,9 @@ async def wait(run: Run, name: str, step: WaitStep, here: Path, scope: Scope) ->
         await run.sleep_until(run.once((*here, "until"), lambda: _moment(run, name, step, scope)))
         return told(StepStatus.SUCCEEDED)
     found = await _alert(run, name, step, here, scope)
-    return told(StepStatus.SUCCEEDED if found else StepStatus.EXPIRED, found or default_of(step))
+    if found is None:
+        run.saw(step, "expired")
+    return told(StepStatus.SUCCEEDED if found else StepStatus.EXPIRED, found or run.default(step))
 
 
 def _moment(run: Run, name: str, step: WaitStep, scope: Scope) -> datetime:
@@ -77,8 +79,10 @@ async def _alert(run: Run, name: str, step: WaitStep, here: Path, scope: Scope) 
         more = asyncio.ensure_future(run.host.joining(joined.count))
         try:
             await asyncio.wait((more,), timeout=left)
-        finally:
+        except asyncio.CancelledError:
             more.cancel()
+            raise
+        more.cancel()
 
 
 def _fitting(run: Run, name: str, step: WaitStep, scope: Scope, joined: Joined) -> Alert | None:
@@ -117,7 +121,7 @@ async def playbook(run: Run, name: str, step: PlaybookStep, here: Path, scope: S
     run.host.seen(joined.count)
     if outcome.error is not None:
         raise StepFailed(name, outcome.error)
-    output = default_of(step) if step.detach else _outputs(name, packer, outcome.outputs)
+    output = run.default(step) if step.detach else _outputs(name, packer, outcome.outputs)
     return told(outcome.status, output)
 
 

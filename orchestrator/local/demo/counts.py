@@ -30,10 +30,10 @@ FROM tocsin.action WHERE state = 'done' AND milliseconds IS NOT NULL GROUP BY ca
 """)
 # from the moment that intake had recorded an alert to the moment that the block was confirmed, nobody in the loop
 UNATTENDED = text("""
-SELECT extract(epoch FROM a.concluded_at - r.received_at) * 1000 AS ms
+SELECT a.run, extract(epoch FROM a.concluded_at - r.received_at) * 1000 AS milliseconds
 FROM tocsin.action a JOIN tocsin.alert r ON r.key = a.event
 JOIN tocsin.approval p ON p.run = a.run AND (p.decision->>'auto')::boolean
-WHERE a.capability = 'firewall.block_ip' AND a.state = 'done' ORDER BY ms
+WHERE a.capability = 'firewall.block_ip' AND a.state = 'done' ORDER BY milliseconds
 """)
 
 
@@ -79,7 +79,16 @@ async def latencies(engine: AsyncEngine) -> list[tuple[str, int, float, float]]:
         return [(r.capability, r.calls, r.p50, r.worst) for r in await connection.execute(LATENCIES)]
 
 
-async def unattended(engine: AsyncEngine) -> list[float]:
-    """Milliseconds from alert to block, for what was blocked with nobody in the loop."""
+class Unattended(BaseModel):
+    """A block with nobody in the loop, and how long it took from alert to block."""
+
+    model_config = ConfigDict(frozen=True)
+
+    run: str
+    milliseconds: float
+
+
+async def unattended(engine: AsyncEngine) -> list[Unattended]:
+    """What was blocked with nobody in the loop, the quickest first."""
     async with single_statement(engine) as connection:
-        return [float(r.ms) for r in await connection.execute(UNATTENDED)]
+        return [Unattended(**row) for row in (await connection.execute(UNATTENDED)).mappings()]

@@ -70,7 +70,8 @@ def _decided(run: str, subject: str, body: dict[str, Any]) -> tuple[str, str]:
         reason = body.get("reason")
         values = reason["values"] if isinstance(reason, dict) else {}
         return "  no person needed: " + ", ".join(f"{path}={value}" for path, value in values.items()), "bold"
-    return f"  decided {body['status']} by {body['by'] or 'silence'} ({body['trust']})", "bold yellow"
+    word = "approved" if body["status"] == "succeeded" else body["status"]
+    return f"  decided {word} by {body['by'] or 'silence'} ({body['trust']})", "bold yellow"
 
 
 def _ended(run: str, subject: str, body: dict[str, Any]) -> tuple[str, str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 
@@ -19,4 +19,5 @@ def upgrade() -> None:
     op.execute(
         "ALTER TABLE tocsin.start_request ADD COLUMN may_start boolean NOT NULL DEFAULT true, ADD COLUMN requester text"
     )
-    op.execute("CREATE INDEX run_open ON tocsin.run (playbook) WHERE ended_at IS NULL")
+    # the sub-playbooks that a version calls, in the versions that a run of it stays on
+    op.execute("ALTER TABLE tocsin.playbook_version ADD COLUMN bundle jsonb NOT NULL DEFAULT '{}'")

@@ -1,0 +1,146 @@
+"""Actions: known, their parameters there and of the right type, their effect bounded, approved or taken on oneself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+
+from orchestrator.contract import Capability, Effect
+from orchestrator.language.checking.around import Around
+from orchestrator.language.checking.checker import did_you_mean, is_literal
+from orchestrator.language.expressions.fitting import unfit
+from orchestrator.language.expressions.kinds import ABSENT, NONE, Model, Type, as_type, constant
+from orchestrator.language.model import ActionStep, Until
+from orchestrator.language.outputs import all_routes_of
+from orchestrator.language.yaml_reader import Path
+
+if TYPE_CHECKING:
+    from orchestrator.language.checking.walk import Checker
+
+
+def action(check: Checker, step: ActionStep, path: Path, around: Around) -> Any:
+    """The step, and the type of its output."""
+    capability = check.capabilities.get(step.action)
+    if capability is None:
+        hint = did_you_mean(step.action, check.capabilities)
+        check.say((*path, "action"), "unknown_action", f"no action is named `{step.action}`", hint)
+        check.tree((*path, "with"), step.with_, around)
+        return Any
+    _effect(check, step, path, capability)
+    _keys(check, step, path, capability)
+    parameters(check, (*path, "with"), step.with_, capability.takes.model_fields, around, of=step.action, step=path)
+    if isinstance(step.for_, Until):
+        check.value((*path, "for", "value"), step.for_.value, around, timedelta)
+    return all_routes_of(capability) if step.all_routes else capability.gives
+
+
+def _effect(check: Checker, step: ActionStep, path: Path, capability: Capability[Any, Any]) -> None:
+    ends = step.for_ is not None or step.keep
+    if capability.effect is Effect.REVERSIBLE and not ends:
+        message = f"`{step.action}` can be undone, and nothing says when"
+        check.say((*path, "action"), "no_end", message, "add `for: 24h`, or `keep: true` to leave it")
+    if step.for_ is not None and step.keep:
+        check.say((*path, "keep"), "needless", "`for` ends the effect and `keep` leaves it", "keep one of them")
+    if capability.effect is not Effect.REVERSIBLE and ends:
+        word = "for" if step.for_ is not None else "keep"
+        check.say((*path, word), "needless", f"`{step.action}` leaves nothing that could be undone", f"remove `{word}`")
+    covered = step.id in check.covered
+    if capability.effect is Effect.IRREVERSIBLE and not covered and not step.unattended:
+        message = f"`{step.action}` cannot be undone and nobody approves it"
+        check.say((*path, "action"), "unattended", message, "cover it with an approval, or write `unattended: true`")
+    if step.unattended and (covered or capability.effect is not Effect.IRREVERSIBLE):
+        why = "an approval covers it" if covered else f"`{step.action}` can be sent without anybody anyhow"
+        check.say((*path, "unattended"), "needless", f"`unattended` means nothing here: {why}", "remove it")
+
+
+def _keys(check: Checker, step: ActionStep, path: Path, capability: Capability[Any, Any]) -> None:
+    if step.verify and (capability.state is None or not capability.effect.mutates):
+        message = f"nothing shows the effect of `{step.action}`, so it cannot be verified"
+        check.say((*path, "verify"), "needless", message, "remove it")
+    if step.all_routes and capability.effect.mutates:
+        message = f"`{step.action}` goes to every integration of its route anyhow; `all_routes` is for reads"
+        check.say((*path, "all_routes"), "needless", message, "remove it")
+    for index, kind in enumerate(step.retry.on if step.retry and step.retry.on else ()):
+        if kind.never_retried:
+            check.say(
+                (*path, "retry", "on", index), "value", f"`{kind}` is never retried: another attempt cannot mend it"
+            )
+
+
+def parameters(
+    check: Checker,
+    path: Path,
+    given: Mapping[str, Any],
+    fields: Mapping[str, FieldInfo],
+    around: Around,
+    *,
+    of: str,
+    step: Path,
+) -> None:
+    """Names are known, what is needed is there, and everything is of the right type."""
+    for name, value in given.items():
+        if name not in fields:
+            check.say(
+                (*path, name, "@key"), "unknown_parameter", f"`{of}` takes no `{name}`", did_you_mean(name, fields)
+            )
+            check.tree((*path, name), value, around)
+        elif is_literal(value):
+            literal(check, (*path, name), value, annotated(fields[name]))
+        else:
+            _rendered(check, (*path, name), value, fields[name], around)
+    for name, info in fields.items():
+        if info.is_required() and name not in given:
+            check.say(step, "missing_parameter", f"`{of}` needs `{name}`", "add it below `with:`")
+
+
+def _rendered(check: Checker, path: Path, value: Any, info: FieldInfo, around: Around) -> None:
+    """A parameter with templates in it."""
+    wanted = as_type(info) if info.is_required() else as_type(info) | NONE
+    if isinstance(value, str):
+        check.template(path, value, around, wanted)
+        return
+    mismatch = unfit(wanted, check.tree(path, value, around), rendered=True)
+    if mismatch is not None:
+        check.say(path, "type", f"`{path[-1]}`: {mismatch.reason}", mismatch.hint)
+
+
+def literal(check: Checker, path: Path, value: Any, annotation: Any) -> None:
+    """A literal fits the type that is wanted."""
+    try:
+        TypeAdapter(annotation).validate_python(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
+        check.say(path, "parameter", f"`{path[-1]}`: {where + ': ' if where else ''}{message}")
+
+
+def annotated(info: FieldInfo) -> Any:
+    """The annotation of a field with what narrows it."""
+    return Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
+
+
+def with_default(check: Checker, path: Path, output: Any, default: Any) -> Type:
+    """The type of an output that may be the author's: fields that the default leaves out may be absent."""
+    kind = as_type(output)
+    model = next((one.cls for one in kind.kinds if isinstance(one, Model)), None)
+    if model is None:
+        return kind | constant(default) if not isinstance(default, dict | list) else kind
+    if not isinstance(default, dict):
+        check.say(path, "parameter", f"the output is an object; `default:` gives {type(default).__name__}")
+        return kind
+    for name, value in default.items():
+        info = model.model_fields.get(name)
+        if info is None:
+            hint = did_you_mean(name, model.model_fields)
+            check.say((*path, name, "@key"), "unknown_parameter", f"the output has no `{name}`", hint)
+        else:
+            literal(check, (*path, name), value, annotated(info))
+    return as_type({
+        name: as_type(info) if name in default or not info.is_required() else as_type(info) | ABSENT
+        for name, info in model.model_fields.items()
+    })  # fmt: skip

@@ -1,0 +1,238 @@
+"""Walks over a playbook with what is known at each step, and says what is wrong; the rules stand beside it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.alerts.alert import Alert
+from orchestrator.contract import Capability
+from orchestrator.errors import ExpressionError, Finding, FindingLevel, Place
+from orchestrator.language.checking.around import Around, scope_of
+from orchestrator.language.expressions import check_types, compile_condition, compile_template, compile_value
+from orchestrator.language.expressions.compiled import Expression, Template
+from orchestrator.language.expressions.kinds import ABSENT, UNKNOWN, Type, as_type, list_of, union
+from orchestrator.language.expressions.types import MAY_BE_ABSENT, Problem, guarded, type_of
+from orchestrator.language.model import PlaybookDocument, Step, every_step
+from orchestrator.language.yaml_reader import Document, Path
+
+Capabilities = Mapping[str, Capability[Any, Any]]
+
+
+@dataclass(frozen=True)
+class Library:
+    """What a playbook may name of its site: other playbooks, and the types of lists and calendars.
+
+    Without `site` nobody knows these, and any name is taken.
+    """
+
+    playbooks: Mapping[str, PlaybookDocument]
+    outputs: Mapping[str, Mapping[str, Type]]
+    site: Mapping[str, Any] | None = None
+
+
+class Base:
+    """What all rules share: saying, and looking at expressions."""
+
+    def __init__(
+        self, document: Document, model: PlaybookDocument, capabilities: Capabilities, library: Library
+    ) -> None:
+        self.document = document
+        self.model = model
+        self.capabilities = capabilities
+        self.library = library
+        self.found: list[Finding] = []
+        steps = [step for step in every_step((*model.steps, *model.on_failure)) if step.id]
+        self.ids: dict[str, Step] = {step.id: step for step in steps if step.id}
+        self.covered: dict[str, str] = {
+            name: step.id or "" for step in every_step(model.steps) for name in covers_of(step)
+        }
+
+    def say(
+        self, path: Path, code: str, message: str, hint: str = "", level: FindingLevel = FindingLevel.ERROR
+    ) -> None:
+        """One finding."""
+        self.found.append(Finding(self.document.place(path), code, message, hint, level))
+
+    def warn(self, path: Path, code: str, message: str, hint: str = "") -> None:
+        """One finding that keeps nothing from running."""
+        self.say(path, code, message, hint, FindingLevel.WARNING)
+
+    def start(self) -> dict[str, Any]:
+        """The names that the whole playbook has."""
+        names: dict[str, Any] = {"inputs": {name: _given(spec) for name, spec in self.model.inputs.items()}}
+        trigger = self.model.trigger
+        if trigger.match is not None:
+            others = trigger.schedule or trigger.manual
+            names["alert"] = as_type(Alert) | ABSENT if others else Alert
+        site = self.library.site
+        names |= {what: site[what] if site is not None else UNKNOWN for what in ("lists", "calendars")}
+        return names
+
+    def scope(self, around: Around) -> dict[str, Any]:
+        """Names to their types where a step stands."""
+        return scope_of(around, self.start())
+
+    def condition(self, path: Path, source: str, around: Around, *, only: Mapping[str, Any] | None = None) -> Around:
+        """Check a bare condition; what is known where it holds."""
+        compiled = self._compiled(path, source, compile_condition)
+        if compiled is None:
+            return around
+        scope = dict(only) if only is not None else self.scope(around)
+        self._look(path, compiled, scope, around, strict=False)
+        return around.guarded(present_where(compiled))
+
+    def value(self, path: Path, source: str, around: Around, wanted: Any = None, *, strict: bool = True) -> Type:
+        """Check a bare expression; its type."""
+        compiled = self._compiled(path, source, compile_value)
+        if compiled is None:
+            return UNKNOWN
+        self._look(path, compiled, self.scope(around), around, wanted, strict=strict)
+        return type_of(compiled, self.scope(around), around.present)
+
+    def template(self, path: Path, source: str, around: Around, wanted: Any = None) -> Type:
+        """Check a string of the playbook; the type that it renders to."""
+        try:
+            compiled = compile_template(source)
+        except ExpressionError as error:
+            self.say(path, "expression", f"{_shown(path)}: {error.message}", error.hint)
+            return UNKNOWN
+        if compiled.is_literal:
+            return as_type(str) if wanted is None else UNKNOWN
+        self._look(path, compiled, self.scope(around), around, wanted, strict=True)
+        return type_of(compiled, self.scope(around), around.present)
+
+    def tree(self, path: Path, source: Any, around: Around) -> Type:
+        """Check nested parameters of no known type; the type of the whole."""
+        if isinstance(source, str):
+            return self.template(path, source, around)
+        if isinstance(source, Mapping):
+            return as_type({name: self.tree((*path, name), one, around) for name, one in source.items()})
+        if isinstance(source, list | tuple):
+            items = [self.tree((*path, index), one, around) for index, one in enumerate(source)]
+            return list_of(union(items))
+        return as_type(type(source)) if source is not None else ABSENT
+
+    def key(self, path: Path, source: str, only: Mapping[str, Any]) -> None:
+        """Check a bare expression over the alert alone; one without a value groups nothing, which is fine."""
+        compiled = self._compiled(path, source, compile_value)
+        if compiled is not None:
+            self._look(path, compiled, only, Around(), strict=False)
+
+    def where(self, source: str) -> frozenset[tuple[str, ...]]:
+        """The paths that have a value where a condition holds."""
+        try:
+            return present_where(compile_condition(source))
+        except ExpressionError:  # said already where the condition was checked
+            return frozenset()
+
+    def where_not(self, source: str) -> frozenset[tuple[str, ...]]:
+        """The paths that have a value where a condition does not hold."""
+        try:
+            return present_where(compile_condition(source), holds=False)
+        except ExpressionError:  # said already where the condition was checked
+            return frozenset()
+
+    def _compiled(self, path: Path, source: str, compile_: Any) -> Expression | None:
+        try:
+            compiled: Expression = compile_(source)
+        except ExpressionError as error:
+            line = self.document.line(self.document.place(path))
+            hint = error.hint or ("what follows ` #` is a comment; quote the condition" if " #" in line else "")
+            self.say(path, "expression", f"{_shown(path)}: {error.message}", hint)
+            return None
+        return compiled
+
+    def _look(
+        self,
+        path: Path,
+        compiled: Expression | Template,
+        scope: Mapping[str, Any],
+        around: Around,
+        wanted: Any = None,
+        *,
+        strict: bool,
+    ) -> None:
+        """Types and fields, and steps that are named: known, and run before."""
+        self._references(path, compiled, around)
+        for problem in check_types(compiled, scope, wanted, present=around.present if strict else None):
+            hint = self._absence(problem) if problem.code == MAY_BE_ABSENT else problem.hint
+            place = self._within(path, compiled.source, problem)
+            message = f"{_shown(path)}: {problem.message}"
+            self.found.append(Finding(place, problem.code, message, hint, problem.level))
+
+    def _within(self, path: Path, source: str, problem: Problem) -> Place:
+        """The place of a problem in the file, where its expression stands there as it is."""
+        place = self.document.place(path)
+        line = self.document.line(place)
+        start = line.find(source, place.column - 1)
+        if start < 0 or problem.column is None or problem.line != 1:
+            return place
+        return Place(place.file, place.line, start + problem.column)
+
+    def _absence(self, problem: Problem) -> str:
+        """How to mend that something may be absent: of a step, by its `default:` or a guard."""
+        if problem.path is not None and problem.path[0] == "steps" and len(problem.path) > 1:
+            name = problem.path[1]
+            return f"give `{name}` a `default:`, or guard this with `when: steps.{name}.ok`"
+        return problem.hint or "add `| default(...)`, or a `when:`"
+
+    def _references(self, path: Path, compiled: Expression | Template, around: Around) -> None:
+        """Say of steps that are unknown or come later."""
+        for name in sorted({named[1] for named in compiled.paths if named[0] == "steps" and len(named) > 1}):
+            if name not in around.known:
+                self.unknown_step(path, name)
+
+    def unknown_step(self, path: Path, name: str) -> None:
+        """A step that is not there, or not yet."""
+        if name in self.ids:
+            self.say(path, "used_too_early", f"step `{name}` has not run here yet", "move it up, or out of the branch")
+        else:
+            self.say(path, "unknown_step", f"no step has the id `{name}`", did_you_mean(name, self.ids))
+
+
+def _given(spec: Any) -> Any:
+    return as_type(spec.annotation) | ABSENT if spec.may_be_absent else spec.annotation
+
+
+def _shown(path: Path) -> str:
+    return f"`{next((part for part in reversed(path) if isinstance(part, str)), 'this')}`"
+
+
+def present_where(compiled: Expression, *, holds: bool = True) -> frozenset[tuple[str, ...]]:
+    """The paths that have a value where a condition holds, or does not; a step that is `ok` has an output."""
+    paths = guarded(compiled, holds=holds)
+    return paths | {(*path[:2], "output") for path in paths if path[0] == "steps" and path[2:] == ("ok",)}
+
+
+def covers_of(step: Step) -> tuple[str, ...]:
+    """The steps that an approval covers."""
+    approval = getattr(step, "approval", None)
+    return approval.covers if approval is not None else ()
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The nearest right word, or what there is."""
+    listed = list(known)
+    near = difflib.get_close_matches(word, listed, n=1)
+    if near:
+        return f"did you mean `{near[0]}`?"
+    return f"known: {', '.join(sorted(listed)[:20])}" if listed else ""
+
+
+def is_literal(value: Any) -> bool:
+    """Whether nothing in it is rendered."""
+    if isinstance(value, str):
+        return "{{" not in value and "{%" not in value
+    if isinstance(value, Mapping):
+        return all(is_literal(one) for one in value.values())
+    if isinstance(value, list | tuple):
+        return all(is_literal(one) for one in value)
+    return True
+
+
+def may_be_skipped(step: Step) -> bool:
+    """Whether the run may go on without the step having done its work."""
+    return bool(step.when or step.unless) or step.on_error != "fail" or bool(getattr(step, "optional", False))
