@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
 from orchestrator.errors import FailureKind
 from orchestrator.language.durations import parse_duration
@@ -40,11 +40,11 @@ def _bare(value: Any) -> Any:
     return _condition(str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value)
 
 
-Duration = Annotated[str, BeforeValidator(_duration)]
+Duration = Annotated[str, BeforeValidator(_duration), WithJsonSchema({"format": "Duration"})]
 """A literal with a unit: 90s, 30m, 24h, 7d."""
-Condition = Annotated[str, BeforeValidator(_condition)]
+Condition = Annotated[str, BeforeValidator(_condition), WithJsonSchema({"format": "Condition"})]
 """A bare expression that holds or does not."""
-Value = Annotated[str, BeforeValidator(_bare)]
+Value = Annotated[str, BeforeValidator(_bare), WithJsonSchema({"format": "Value"})]
 """A bare expression."""
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Technique = Annotated[str, Field(pattern=r"^T[0-9]{4}(\.[0-9]{3})?$")]
