@@ -22,7 +22,7 @@ from orchestrator.errors import Unavailable
 from orchestrator.language.loader import Loaded, Read, check_all
 from orchestrator.language.program import Playbook, digest_of
 from orchestrator.versions.check import FolderCheck
-from orchestrator.versions.folder import File, Settling, read_folder
+from orchestrator.versions.folder import COARSEST_CLOCK, File, Folder, Settling
 from tests.versions.gate import Gate
 from tests.versions.site import CHECK, Site, broken, events, playbook
 
@@ -426,7 +426,23 @@ def test_a_file_that_never_comes_to_rest_holds_up_no_other(tmp_path: Path) -> No
     assert seen[-1] == {"restless": File("r", "0"), "other": File("o", "new"), "fresh": File("f")}
 
 
+def test_a_change_is_seen_however_the_file_looks_from_outside(tmp_path: Path) -> None:
+    """Also one that keeps the size and puts the time back. Only what has stood still for long is not read again."""
+    file, folder = tmp_path / "contain.yaml", Folder(tmp_path)
+    for content in ("one", "two", "six"):
+        file.write_text(content)
+        os.utime(file, (0, 0))
+        assert folder.read()["contain"].text == content
+    assert folder.read()["contain"] is not folder.read()["contain"]
+
+    later = Folder(tmp_path, clock=lambda: time.time() + COARSEST_CLOCK)
+    assert later.read()["contain"] is later.read()["contain"]
+    file.write_text("ten")
+    os.utime(file, (0, 0))
+    assert later.read()["contain"].text == "ten"
+
+
 def test_the_playbooks_that_ship_are_read_as_check_reads_them() -> None:
     """The same names, and no other file."""
     folder = Path(__file__).parent.parent.parent / "playbooks"
-    assert set(read_folder(folder)) == {path.stem for path in folder.glob("*.yaml")}
+    assert set(Folder(folder).read()) == {path.stem for path in folder.glob("*.yaml")}
