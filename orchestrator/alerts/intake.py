@@ -126,7 +126,7 @@ class Intake:
         self._starts: asyncio.PriorityQueue[_Start] = asyncio.PriorityQueue()
         self._numbers = itertools.count()
         self._stopping = asyncio.Event()
-        self._paused = False
+        self._paused: bool | None = None
         self.idle = asyncio.Event()
 
     def stop(self) -> None:
@@ -360,7 +360,7 @@ class Intake:
     def _assigned(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         for one in partitions:
             self._offsets.assigned(one.topic, one.partition)
-        self._paused = False
+        self._paused = None  # some are paused and some are not: the next round makes them one again
         log.info("intake.assigned", partitions=[f"{one.topic}:{one.partition}" for one in partitions])
 
     def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:

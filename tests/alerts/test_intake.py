@@ -372,6 +372,31 @@ async def test_two_intakes_share_the_work_and_a_leaver_loses_nothing(desk: Desk)
     assert desk.committed() == 300
 
 
+async def test_a_paused_intake_that_gets_more_partitions_reads_its_own_again(desk: Desk) -> None:
+    """Too much was read when another left: what it had is read on like what it gets."""
+
+    class Gate(PostgresRecorder):
+        """Postgres that lets nothing through until it is told to."""
+
+        opened = asyncio.Event()
+
+        async def record(self, batch: Batch) -> Recorded:
+            await self.opened.wait()
+            return await super().record(batch)
+
+    gate = Gate(desk.engine)
+    first, second = desk.make(recorder=gate, batch=1), desk.make()
+    async with desk.running(first):
+        async with desk.running(second):
+            await until(lambda: len(first._offsets.owned()) == len(second._offsets.owned()) == 2)
+            for partition in range(4):
+                desk.send(*(alert(10 * partition + n) for n in range(10)), partition=partition)
+            await until(lambda: first._paused is True)
+        await until(lambda: len(first._offsets.owned()) == 4)
+        gate.opened.set()
+        await until(lambda: len(desk.starts.distinct) == 40)
+
+
 async def test_a_record_of_sixteen_mebibytes_is_a_dead_letter_whole(desk: Desk) -> None:
     """The topic takes it, intake's own cap refuses it, and its bytes are kept."""
     huge = b'{"x": "' + b"a" * (16 * 1024 * 1024 - 100) + b'"}'
