@@ -39,10 +39,11 @@ from orchestrator.versions.check import FolderCheck
 from orchestrator.versions.follower import Follower, OnChange, nobody
 from orchestrator.versions.registry import Registry
 from orchestrator.workflow.activities import Activities
-from orchestrator.workflow.approval import names
+from orchestrator.workflow.approval import People, names
 from orchestrator.workflow.claims import Claims
 from orchestrator.workflow.client import connect, keep_token_fresh
 from orchestrator.workflow.questions import Questions
+from orchestrator.workflow.schedules import Schedules
 from orchestrator.workflow.start import TemporalStarter
 from orchestrator.workflow.worker import make_worker
 
@@ -59,6 +60,15 @@ class Tocsin:
     site: Site
     reference: ReferenceKeeper
 
+    @property
+    def people(self) -> People:
+        """Who may start, approve and answer."""
+        return names((person.name, person.groups) for person in self.settings.approvals.people)
+
+    def schedules(self) -> Schedules:
+        """What keeps Temporal's schedules to the playbooks in force."""
+        return Schedules(self.temporal, self.settings.temporal.task_queue)
+
     def worker(self) -> Worker:
         """What executes runs."""
         ledger = PostgresLedger(self.engine)
@@ -70,13 +80,12 @@ class Tocsin:
             rails=[ApprovalBinding(ledger), Irreversible()],
             mode=self.settings.mode,
         )
-        people = names((person.name, person.groups) for person in self.settings.approvals.people)
         activities = Activities(
             client=self.temporal,
             gateway=gateway,
             claims=Claims(self.engine),
             questions=Questions(self.engine),
-            people=people,
+            people=self.people,
             site=lambda names: self.reference.current().snapshot(names),
         )
         return make_worker(self.temporal, self.settings.temporal.task_queue, activities, self.settings.worker)

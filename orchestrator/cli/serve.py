@@ -120,7 +120,7 @@ class _Role:
 
 async def _intake(tocsin: Tocsin, *, eager: bool) -> _Role:
     playbooks = PlaybooksInForce([])
-    follower = tocsin.follower(playbooks)
+    follower = tocsin.follower(playbooks, on_change=tocsin.schedules().follow)
     made = tocsin.intake(playbooks, eager=eager)
 
     async def run() -> None:

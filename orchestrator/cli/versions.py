@@ -82,6 +82,7 @@ async def _one(engine: AsyncEngine, name: str, *, json: bool) -> None:
     say(f"{name}: {found[0].title or 'never was a good playbook'}", "bold")
     for one in reversed(versions):
         _show(one)
+    say("")
     say_broken(found[0])
 
 
@@ -90,7 +91,7 @@ def say_broken(playbook: ListedPlaybook) -> None:
     if playbook.findings is None:
         return
     kept = f"version {short(playbook.digest)} stays in force" if playbook.serves else "nothing is in force for it"
-    say(f"{playbook.name} is broken since {_time(playbook.broken_since)}; {kept}", "red bold")
+    say(f"{playbook.name} has been broken since {_time(playbook.broken_since)}; {kept}", "red bold")
     say(f"  {playbook.first_finding}", "red")
     if len(playbook.findings or ()) > 1:
         say("  and more: tocsin check", "red")

@@ -215,14 +215,19 @@ def _parse_calendar(document: Document) -> Parsed:
     model, findings = _model(document, CalendarDocument)
     if model is None:
         return Parsed(_title(document), None, _few(findings))
-    hours = {WEEK[day]: tuple(spans) for day, spans in model.hours.items()}
-    if not any(hours.values()):
+    calendar = calendar_of(model)
+    if not any(calendar.hours.values()):
         place = document.place(("hours",))
         findings.append(
             Finding(place, "never_open", "`hours` says of no day when it is open", level=FindingLevel.WARNING)
         )
-    calendar = Calendar(tz=model.tz, hours=hours, holidays=tuple(model.holidays))
     return Parsed(model.title, calendar, _few(findings))
+
+
+def calendar_of(document: CalendarDocument) -> Calendar:
+    """The calendar that a site, or a test, writes so."""
+    hours = {WEEK[day]: tuple(spans) for day, spans in document.hours.items()}
+    return Calendar(tz=document.tz, hours=hours, holidays=tuple(document.holidays))
 
 
 def _model(document: Document, model: type[D]) -> tuple[D | None, list[Finding]]:

@@ -41,12 +41,12 @@ WHERE CAST(:name AS text) IS NULL OR names.name = :name
 ORDER BY names.name
 """)
 PERIODS = text("""
-SELECT made.digest, COALESCE(since, registered_at) AS since, until, since IS NOT NULL AS in_force,
+SELECT made.digest, COALESCE(since, made.registered_at) AS since, until, since IS NOT NULL AS in_force,
     version.document::text AS document,
     (SELECT count(*) FROM tocsin.run WHERE playbook = :name AND run.digest = made.digest AND ended_at IS NULL) AS runs
 FROM tocsin.playbook_registered made LEFT JOIN tocsin.playbook_in_force period USING (name, digest)
 JOIN tocsin.playbook_version version ON version.digest = made.digest
-WHERE name = :name ORDER BY 2
+WHERE made.name = :name ORDER BY 2
 """)
 
 State = Literal["in force", "broken", "removed", "not in force"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -53,6 +54,7 @@ class Starts:
     def __init__(self) -> None:
         self.ids: list[str] = []
         self.order: list[str] = []
+        self.alerts: set[str] = set()
         self.before: Callable[[StartRequest], Any] = lambda request: None
 
     async def start(self, requests: Sequence[StartRequest]) -> list[Started]:
@@ -62,6 +64,7 @@ class Starts:
             if waited is not None:
                 await waited
             self.order.append(request.severity)
+            self.alerts.add(request.alert["id"])
             became.append(Started.ALREADY if request.workflow_id in self.ids else Started.STARTED)
             self.ids.append(request.workflow_id)
         return became
@@ -265,6 +268,82 @@ async def test_a_start_that_temporal_can_never_take_is_a_dead_letter(desk: Desk)
         await until(lambda: intake.counts.started == 2 and intake.counts.dead_lettered == 1)
     assert desk.dead(1)[0][1]["reason"] == "too_large_for_temporal"
     assert desk.committed() == 3
+
+
+async def test_an_alert_that_is_too_large_takes_no_other_with_it(desk: Desk) -> None:
+    """Alerts of one key are started together: the one that Temporal never takes is dead, the others start."""
+
+    def refuse(request: StartRequest) -> None:
+        if request.alert["id"] == "a-7":
+            raise DeadLetter("too_large_for_temporal", "refused")
+
+    desk.starts.before = refuse
+    desk.send(*(alert(n, source={"ip": "192.0.2.1"}) for n in range(20)), partition=0)
+    keyed = playbooks(PLAYBOOK.replace("{match:", "{key: alert.source.ip, match:"))
+    async with desk.running(desk.make(playbook=keyed)) as intake:
+        await until(lambda: intake.counts.read == 20 and desk.committed() == 20)
+    assert intake.counts.dead_lettered == 1
+    assert [headers["offset"] for _, headers in desk.dead(2)] == ["7"]
+    assert desk.starts.alerts == {f"a-{n}" for n in range(20)} - {"a-7"}
+
+
+async def test_an_alert_that_one_playbook_can_never_have_is_still_anothers(desk: Desk) -> None:
+    """Refused for one while the other waits for Temporal: not done before the other has it, and counted once."""
+    refused, hold = asyncio.Event(), asyncio.Event()
+
+    def one_of_two(request: StartRequest) -> Any:
+        if request.playbook == "p0":
+            refused.set()
+            raise DeadLetter("too_large_for_temporal", "refused")
+        return hold.wait()
+
+    desk.starts.before = one_of_two
+    desk.send(alert(1), partition=0)
+    async with desk.running(desk.make(playbook=playbooks(PLAYBOOK, PLAYBOOK))) as intake:
+        await asyncio.wait_for(refused.wait(), 20)
+        desk.send(alert(2, "low"), partition=1)
+        await until(lambda: desk.committed() == 1)
+        assert (intake.counts.started, intake.counts.unmatched) == (0, 1)
+        hold.set()
+        await until(lambda: desk.committed() == 2)
+    assert (intake.counts.started, intake.counts.dead_lettered) == (1, 0)
+    assert desk.dead(1)[0][1]["reason"] == "too_large_for_temporal"
+
+
+async def test_a_playbook_that_reads_too_much_stops_no_other(desk: Desk) -> None:
+    """What it reads of the original does not fit into a run: a dead letter, and the other playbook's run."""
+    eve = {"event_type": "alert", "timestamp": "2026-05-06T10:00:00+0000", "alert": {"signature": "s", "severity": 1}}
+    desk.send(json.dumps({**eve, "payload": "x" * 200_000}).encode())
+    greedy = PLAYBOOK.replace("alert.title", "alert.raw.payload")
+    async with desk.running(desk.make(playbook=playbooks(PLAYBOOK, greedy))) as intake:
+        await until(lambda: desk.committed() == 1)
+    assert [one.partition("/")[0] for one in desk.starts.ids] == ["p0"]
+    assert (intake.counts.started, intake.counts.dead_lettered) == (1, 0)
+    assert desk.dead(1)[0][1]["reason"] == "too_large_for_run"
+
+
+async def test_what_starts_nothing_is_counted_once_in_whatever_batches_it_comes_again(engine: AsyncEngine) -> None:
+    """A crash before the commit: the same records come again, cut differently, and only the rest is new."""
+    recorder, now = PostgresRecorder(engine), time.time()
+
+    async def read(*places: int, at: float = now) -> tuple[int, int]:
+        batch = Batch()
+        for place in places:
+            batch.nothing("t", 0, place, alert=place % 2 == 0, at=at)
+        recorded = await recorder.record(batch)
+        return recorded.unmatched, recorded.other
+
+    assert await read(*range(10)) == (5, 5)
+    assert await read(*range(4)) == (0, 0)
+    assert await read(*range(3, 14)) == (2, 2)
+    assert await read(*range(14)) == (0, 0)
+    assert await read(20) == (1, 0)
+    assert await read(20, 21) == (0, 1)
+    # a topic that was deleted and made again: its offsets begin again, its records are younger than the counts
+    assert await read(*range(10), at=now + 3600) == (5, 5)
+    async with engine.connect() as connection:
+        counted = (await connection.execute(text("SELECT sum(alerts), sum(other) FROM tocsin.unmatched"))).one()
+    assert tuple(counted) == (13, 13)
 
 
 async def test_critical_alerts_do_not_wait_behind_a_flood(desk: Desk) -> None:

@@ -50,9 +50,14 @@ burn = Capability("lab.burn", Thing, Found, Effect.IRREVERSIBLE, "Burn a thing."
 CAPABILITIES = {**scan().capabilities, **{one.name: one for one in (look, note, hold, release, burn)}}
 ALERT = Alert.model_validate(
     {
-        "id": "1", "key": "lab/1", "time": START.isoformat(), "severity": "medium", "title": "something happened",
-        "product": {"name": "lab"}, "source": {"ip": "203.0.113.7"},
-    }  # fmt: skip
+        "id": "1",
+        "key": "lab/1",
+        "time": START.isoformat(),
+        "severity": "medium",
+        "title": "something happened",
+        "product": {"name": "lab"},
+        "source": {"ip": "203.0.113.7"},
+    }
 )
 
 

@@ -161,7 +161,7 @@ class Base:
             hint = self._absence(problem) if problem.code == MAY_BE_ABSENT else problem.hint
             place = self._within(path, compiled.source, problem)
             message = f"{_shown(path)}: {problem.message}"
-            self.found.append(Finding(place, problem.code, message, hint, problem.level))
+            self.found.append(Finding(place, problem.code, message, hint, _level(problem)))
 
     def _within(self, path: Path, source: str, problem: Problem) -> Place:
         """The place of a problem in the file, where its expression stands there as it is."""
@@ -191,6 +191,12 @@ class Base:
             self.say(path, "used_too_early", f"step `{name}` has not run here yet", "move it up, or out of the branch")
         else:
             self.say(path, "unknown_step", f"no step has the id `{name}`", did_you_mean(name, self.ids))
+
+
+def _level(problem: Problem) -> FindingLevel:
+    """That a step may not have run is the author's to settle; what an alert may lack is worth a warning."""
+    of_step = problem.code == MAY_BE_ABSENT and problem.path is not None and problem.path[0] in ("steps", "vars")
+    return FindingLevel.ERROR if of_step else problem.level
 
 
 def _given(spec: Any) -> Any:

@@ -49,15 +49,23 @@ class Checker(Base):
         """Every finding in the order of the file, and the types of the playbook's outputs."""
         starts.check(self)
         self._unique_ids()
-        around = Around()
+        around = Around(present=self._present_at_start())
         self.steps(self.model.steps, ("steps",), around)
         outputs = {name: self.tree(("outputs", name), source, around) for name, source in self.model.outputs.items()}
         after = Around({name: known.perhaps() for name, known in around.known.items()}, dict(around.vars))
         after.maybe_vars = frozenset(around.vars)
+        after.present = self._present_at_start() | {("run", "failed_step"), ("run", "error")}
         self.steps(self.model.on_failure, ("on_failure",), after)
         people.check_trust(self)
         tests.check(self)
         return sorted(self.found, key=lambda one: (one.place.line, one.place.column)), outputs
+
+    def _present_at_start(self) -> frozenset[tuple[str, ...]]:
+        """What surely has a value in a run that only alerts start: what `match` asks for."""
+        trigger = self.model.trigger
+        if trigger.match is None or trigger.schedule or trigger.manual:
+            return frozenset()
+        return self.where(trigger.match)
 
     def stops(self, steps: tuple[Step, ...]) -> bool:
         """Whether a list of steps always ends the run."""

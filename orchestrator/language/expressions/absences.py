@@ -8,20 +8,18 @@ from jinja2 import nodes
 
 from orchestrator.language.expressions.guards import guards_of
 from orchestrator.language.expressions.inference import Env, Inference
-from orchestrator.language.expressions.kinds import Type
 from orchestrator.language.expressions.nodes import path_of
 
 _QUIET = Inference(lambda place, message, hint, level: None)
 
 
-def lacking(node: nodes.Node, env: Env) -> Iterator[tuple[nodes.Node, Type]]:
-    """The smallest parts that may have no value and so leave the whole without one, each with its type."""
-    found = _QUIET.of(node, env)
-    if not found.lacks:
+def lacking(node: nodes.Node, env: Env) -> Iterator[nodes.Node]:
+    """The smallest parts that may have no value and so leave the whole without one."""
+    if not _QUIET.of(node, env).lacks:
         return
     parts = [] if path_of(node) is not None else _parts(node, env)
     inner = [one for part, there in parts for one in lacking(part, there)]
-    yield from inner or [(node, found)]
+    yield from inner or [node]
 
 
 def _parts(node: nodes.Node, env: Env) -> Iterator[tuple[nodes.Node, Env]]:

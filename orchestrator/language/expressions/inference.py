@@ -120,8 +120,8 @@ class Inference:
         arguments = [*node.args, *(pair.value for pair in node.kwargs)]
         types = [self.of(argument, env) for argument in arguments]
         found = self.applied(_Applied(tool, node, value.there, arguments, types))
-        looked_at = types if tool.of_nothing else [value, *types]
-        lacking = any(one.lacks for one in looked_at)
+        ignored = frozenset({"none", "absent"}) if tool.of_nothing else frozenset()
+        lacking = bool(value.lacks - ignored) or any(one.lacks for one in types)
         if isinstance(node, nodes.Test):
             return TRUTH | RAISED if lacking and not env.lenient else TRUTH
         return found | (ABSENT if env.lenient else RAISED) if lacking else found

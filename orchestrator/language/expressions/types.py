@@ -14,7 +14,7 @@ from orchestrator.language.expressions.absences import lacking
 from orchestrator.language.expressions.compiled import Expression, Template, Tree
 from orchestrator.language.expressions.fitting import unfit
 from orchestrator.language.expressions.guards import Path, Paths, closed, guards_of
-from orchestrator.language.expressions.inference import Env, Inference, place_of, shown_of
+from orchestrator.language.expressions.inference import Env, Inference, is_plain_path, place_of, shown_of
 from orchestrator.language.expressions.kinds import (
     LOOSE,
     NONE,
@@ -165,7 +165,8 @@ class _Check:
         if mismatch is not None:
             self.inference.say(node, f"{shown_of(node)} does not fit: {mismatch.reason}", mismatch.hint)
         may_be_none = wanted is None or bool(wanted.lacks)
-        self.absent(node, env, allowed=frozenset({"none"}) if may_be_none else frozenset())
+        if not (may_be_none and found.lacks <= {"none"}):
+            self.absent(node, env)
 
     def text(self, template: Template, env: Env, wanted: Type | None) -> None:
         """A text with expressions in it."""
@@ -220,17 +221,15 @@ class _Check:
         for node in body:
             self.statement(node, env)
 
-    def absent(self, node: nodes.Node, env: Env, allowed: frozenset[str] = frozenset()) -> None:
+    def absent(self, node: nodes.Node, env: Env) -> None:
         """Tell what may have no value where there has to be one."""
         if not self.tell_absences:
             return
-        for part, found in lacking(node, env):
-            if found.lacks - allowed:
-                path = path_of(part)
-                path = None if path is None or "*" in path else path
-                message = f"{_shown_part(part)} may be absent"
-                hint = "guard it, or give it a `default(...)`"
-                self._tell(place_of(part), message, hint, FindingLevel.WARNING, MAY_BE_ABSENT, path)
+        for part in lacking(node, env):
+            path = path_of(part) if is_plain_path(part) else None
+            message = f"{_shown_part(part)} may be absent"
+            hint = "guard it, or give it a `default(...)`"
+            self._tell(place_of(part), message, hint, FindingLevel.WARNING, MAY_BE_ABSENT, path)
 
 
 def _shown_part(node: nodes.Node) -> str:

@@ -128,8 +128,11 @@ class Run:
                 left = budget.left(self.host.now())
                 if left is not None and left <= 0:
                     return
+                if left is not None:
+                    await asyncio.wait((work,), timeout=left)
+                    continue
                 resumed = asyncio.ensure_future(budget.resumed.wait())
-                await asyncio.wait((work, resumed), timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait((work, resumed), return_when=asyncio.FIRST_COMPLETED)
                 resumed.cancel()
         except asyncio.CancelledError:
             await cut(work)

@@ -6,18 +6,19 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from orchestrator.errors import TocsinError
 from orchestrator.language.host import RunContext
 from orchestrator.language.interpreter import Capabilities, RunResult, begin, carry_out
 from orchestrator.language.model import Test
 from orchestrator.language.program import Playbook
+from orchestrator.language.reference import ReferenceData
 from orchestrator.language.simulator.answers import TestMistake
 from orchestrator.language.simulator.clock import NothingMoves, in_virtual_time
 from orchestrator.language.simulator.compare import differences
 from orchestrator.language.simulator.coverage import Coverage
 from orchestrator.language.simulator.host import SimulatedHost
+from orchestrator.language.simulator.site import site_of
 from orchestrator.language.simulator.starts import Decode, Joining, Samples, Start, joining_of, start_of
 from orchestrator.language.simulator.world import World
 
@@ -42,11 +43,16 @@ class TestReport:
 
 
 def simulate_all(
-    playbook: Playbook, capabilities: Capabilities, samples: Path, decode: Decode, coverage: Coverage | None = None
+    playbook: Playbook,
+    capabilities: Capabilities,
+    samples: Path,
+    decode: Decode,
+    coverage: Coverage | None = None,
+    site: ReferenceData | None = None,
 ) -> list[TestReport]:
-    """Carry out every test of a playbook; `coverage` is told what they reach."""
+    """Carry out every test of a playbook; `coverage` is told what they reach, `site` has what its lists hold."""
     return [
-        simulate(playbook, test, capabilities, samples, decode, coverage, number)
+        simulate(playbook, test, capabilities, samples, decode, coverage, site, number)
         for number, test in enumerate(playbook.model.tests)
     ]
 
@@ -58,39 +64,39 @@ def simulate(
     samples: Path,
     decode: Decode,
     coverage: Coverage | None = None,
+    site: ReferenceData | None = None,
     number: int = 0,
 ) -> TestReport:
     """Carry out one test."""
     try:
-        problems = _simulated(playbook, test, capabilities, Samples(samples, decode), coverage)
+        problems = _simulated(playbook, test, capabilities, Samples(samples, decode), coverage, site)
     except TocsinError as mistake:
         problems = [str(mistake)]
     return TestReport(playbook.name, test.name, tuple(problems), number)
 
 
 def _simulated(
-    playbook: Playbook, test: Test, capabilities: Capabilities, samples: Samples, coverage: Coverage | None
+    playbook: Playbook,
+    test: Test,
+    capabilities: Capabilities,
+    samples: Samples,
+    coverage: Coverage | None,
+    site: ReferenceData | None,
 ) -> Sequence[str]:
-    site = {"lists": _lists(playbook, test), "calendars": test.calendars}
-    start = start_of(playbook, test, samples, site)
+    start = start_of(playbook, test, samples)
     if coverage is not None and start.alert is not None:
-        coverage.matched(playbook, holds=not start.refused)
-    if bool(start.refused) is test.expect.starts:
+        coverage.matched(playbook, holds=start.starts)
+    if start.starts is not test.expect.starts:
         return [f"starts: expected {'a start' if test.expect.starts else 'no start'}; {start.why}"]
-    if start.refused:
+    if not start.starts:
         return []
-    joins = joining_of(playbook, test, start, samples, site)
-    world = World(test, capabilities, start.at, site, coverage.saw if coverage else None)
+    joins = joining_of(playbook, test, start, samples)
+    world = World(test, capabilities, start.at, site_of(playbook, test, site), coverage.saw if coverage else None)
     try:
         result = in_virtual_time(_carried_out(playbook, world, start, joins))
     except (TestMistake, NothingMoves) as mistake:
         return [*dict.fromkeys(map(str, [*world.mistakes, mistake]))]
     return [*differences(playbook, test, world, result)]
-
-
-def _lists(playbook: Playbook, test: Test) -> dict[str, list[Any]]:
-    """The site's lists, the ones that the test says nothing of empty."""
-    return {**{name: [] for name in sorted(playbook.named_of_site("lists"))}, **test.lists}
 
 
 async def _carried_out(playbook: Playbook, world: World, start: Start, joins: Sequence[Joining]) -> RunResult:

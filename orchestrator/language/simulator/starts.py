@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -41,49 +41,37 @@ class Samples:
 
 @dataclass(frozen=True)
 class Start:
-    """The beginning of a simulated run. `refused` says why it does not start; `values` are what the condition read."""
+    """The beginning of a simulated run, unless the alert does not start it. `why` says what its condition read."""
 
     at: datetime
+    inputs: Mapping[str, Any]
     alert: Alert | None = None
-    inputs: Mapping[str, Any] = field(default_factory=dict)
-    refused: str = ""
+    starts: bool = True
     why: str = ""
 
 
-def start_of(playbook: Playbook, test: Test, samples: Samples, site: Mapping[str, Any]) -> Start:
+def start_of(playbook: Playbook, test: Test, samples: Samples) -> Start:
     """How the test begins; raises `TestMistake` where it cannot."""
     kinds = [word for word in ("alert", "inputs", "schedule") if getattr(test, word) not in (None, False)]
-    if len(kinds) != 1 and kinds != ["inputs", "schedule"]:
-        raise TestMistake(
-            f"a test begins with one of alert, inputs, schedule: true; this one has {' and '.join(kinds) or 'none'}"
-        )
+    if "alert" in kinds and len(kinds) > 1:
+        raise TestMistake(f"a run begins with an alert, or without one; this test has {' and '.join(kinds)}")
+    if not kinds and playbook.match is not None:
+        raise TestMistake("nothing starts it here; add `alert:`, `inputs:` or `schedule: true`")
     if test.alert is not None:
-        return _by_alert(playbook, test, samples, site)
+        return _by_alert(playbook, test, samples)
     if test.schedule and playbook.model.trigger.schedule is None:
         raise TestMistake("schedule: the playbook has no `schedule` in its trigger")
-    return _by_inputs(playbook, test)
+    return Start(moment(test.at) if test.at else START, _inputs(playbook, test.inputs or {}))
 
 
-def _by_alert(playbook: Playbook, test: Test, samples: Samples, site: Mapping[str, Any]) -> Start:
+def _by_alert(playbook: Playbook, test: Test, samples: Samples) -> Start:
     alert = alert_of(test.alert or {}, samples, test.at)
     if playbook.match is None:
         raise TestMistake("alert: the playbook has no `match` in its trigger, so no alert starts it; give it `inputs:`")
-    reason = playbook.match.explain({**site, "alert": alert, "now": alert.time})
-    read = "".join(f", {path} = {value!r}" for path, value in reason.values.items())
-    why = f"`match` {'holds' if reason.holds else 'does not hold'}{read}" + (
-        f" ({reason.error})" if reason.error else ""
-    )
-    inputs = _inputs(playbook, {})
-    return Start(moment(test.at) if test.at else alert.time, alert, inputs, "" if reason.holds else why, why)
-
-
-def _by_inputs(playbook: Playbook, test: Test) -> Start:
-    at = moment(test.at) if test.at else START
-    try:
-        inputs = _inputs(playbook, test.inputs or {})
-    except TestMistake as mistake:
-        return Start(at, refused=str(mistake), why=str(mistake))
-    return Start(at, inputs=inputs, why="the inputs fit")
+    reason = playbook.match.explain({"alert": alert, "now": alert.time})
+    told = [f"{path} = {value!r}" for path, value in reason.values.items()] + ([reason.error] if reason.error else [])
+    why = f"`match` {'holds' if reason.holds else 'does not hold'} ({', '.join(told)})"
+    return Start(moment(test.at) if test.at else alert.time, _inputs(playbook, {}), alert, reason.holds, why)
 
 
 def _inputs(playbook: Playbook, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -138,30 +126,26 @@ class Joining:
     alert: Alert
 
 
-def joining_of(
-    playbook: Playbook, test: Test, start: Start, samples: Samples, site: Mapping[str, Any]
-) -> list[Joining]:
+def joining_of(playbook: Playbook, test: Test, start: Start, samples: Samples) -> list[Joining]:
     """The alerts that join, in the order in which they come; raises `TestMistake` for one that would not join."""
     if test.joins and start.alert is None:
         raise TestMistake("joins: only a run that an alert started can be joined")
-    listed = [_joining(playbook, one, number, start, samples, site) for number, one in enumerate(test.joins, 1)]
+    listed = [_joining(playbook, one, number, start, samples) for number, one in enumerate(test.joins, 1)]
     return sorted(listed, key=lambda one: one.after)
 
 
-def _joining(
-    playbook: Playbook, given: JoinLater, number: int, start: Start, samples: Samples, site: Mapping[str, Any]
-) -> Joining:  # fmt: skip
+def _joining(playbook: Playbook, given: JoinLater, number: int, start: Start, samples: Samples) -> Joining:
     after = parse_duration(given.after)
     alert = alert_of(given.alert, samples, (start.at + after).isoformat(), number)
-    if (why := _refusal(playbook, start.alert, alert, site)) is not None:
+    if (why := _refusal(playbook, start.alert, alert)) is not None:
         raise TestMistake(f"joins: the alert after {given.after} would not join the run: {why}")
     return Joining(after.total_seconds(), given.after, alert)
 
 
-def _refusal(playbook: Playbook, first: Alert | None, alert: Alert, site: Mapping[str, Any]) -> str | None:
+def _refusal(playbook: Playbook, first: Alert | None, alert: Alert) -> str | None:
     """Why the alert does not join the run of the first one."""
-    before = playbook.group_of({**site, "alert": first})
-    names = {**site, "alert": alert, "now": alert.time}
+    before = playbook.group_of({"alert": first, "now": first.time if first else None})
+    names = {"alert": alert, "now": alert.time}
     own = playbook.group_of(names)
     if own is None or before is None:
         return "only alerts with a `key` join one another, and the key of one of the two is absent"

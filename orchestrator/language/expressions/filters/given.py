@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestrator.errors import ExpressionError, WrongType
 from orchestrator.language.expressions.limits import Meter
-from orchestrator.language.expressions.values import kind_of
+from orchestrator.language.expressions.values import is_absent, kind_of
 
 Number = int | float
 Things = list[Any]
@@ -19,6 +19,11 @@ def listed(meter: Meter, value: Any) -> list[Any]:
         raise WrongType(f"expected a list, found {kind_of(value)}")
     meter.step(len(value))
     return list(value)
+
+
+def there(meter: Meter, value: Any) -> list[Any]:
+    """The items of a list that was counted, without those that are absent."""
+    return [item for item in listed(meter, value) if not is_absent(item)]
 
 
 def text(meter: Meter, value: Any, times: int = 1) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestrator.errors import ExpressionError
 from orchestrator.language.expressions.compare import Bag, order
-from orchestrator.language.expressions.filters.given import Things, a_count, listed
+from orchestrator.language.expressions.filters.given import Things, a_count, listed, there
 from orchestrator.language.expressions.filters.registry import ALL, TESTS, is_filter
 from orchestrator.language.expressions.kinds import ABSENT, ListOf, Type, list_of, union
 from orchestrator.language.expressions.limits import DATA_DEPTH, Meter
@@ -259,7 +259,7 @@ def max_(meter: Meter, value: Any) -> Any:
 
 def _extreme(meter: Meter, value: Any, direction: int) -> Any:
     best: Any = Absent("the extreme of an empty list")
-    for item in listed(meter, value):
-        if not is_absent(item) and (is_absent(best) or order(meter, item, best) == direction):
+    for item in there(meter, value):
+        if is_absent(best) or order(meter, item, best) == direction:
             best = item
     return best

@@ -11,7 +11,7 @@ from publicsuffixlist import PublicSuffixList
 
 from orchestrator.contract.values import Domain, HostName, IpAddress, Network
 from orchestrator.errors import ExpressionError, WrongType
-from orchestrator.language.expressions.filters.given import Number, listed, text
+from orchestrator.language.expressions.filters.given import Number, listed, text, there
 from orchestrator.language.expressions.filters.registry import is_filter, is_test
 from orchestrator.language.expressions.limits import Meter
 from orchestrator.language.expressions.values import Absent, kind_of, shortened
@@ -53,7 +53,7 @@ def _networks(networks: Any) -> None:
 def in_network(meter: Meter, value: Any, networks: Any) -> bool:
     """Whether an address is in a network, or in one of a list: `alert.source.ip is in_network("10.0.0.0/8")`."""
     address = _address(meter, value)
-    wanted = [networks] if isinstance(networks, str) else listed(meter, networks)
+    wanted = [networks] if isinstance(networks, str) else there(meter, networks)
     found = [_network(text(meter, one)[:64]) for one in wanted]
     return address is not None and any(address in network for network in found)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
-from orchestrator.language.expressions.kinds import TRUTH, Type, as_type
+from orchestrator.language.expressions.kinds import ABSENT, TRUTH, Type, as_type
 from orchestrator.language.expressions.signatures import Rule
 
 Function = Callable[..., Any]
@@ -59,7 +59,7 @@ def is_filter(
     Its arguments may be left out from the `least`-th on (none may, unless said).
     """
     typed, needed = _types(arguments), len(arguments) if least is None else least
-    result = gives if isinstance(gives, FunctionType) else as_type(gives)
+    result = gives if isinstance(gives, FunctionType) else _given(as_type(gives))
     return _register(
         FILTERS,
         lambda function: Tool(name, function, as_type(takes), typed, result, needed, literals, check, applies),
@@ -84,6 +84,11 @@ def is_test(
             name, function, as_type(takes), typed, gives, len(typed), literals, check, of_nothing=of_nothing
         ),
     )
+
+
+def _given(found: Type) -> Type:
+    """None in what a filter gives is an absence: there is nothing that a field could hold."""
+    return found.there | ABSENT if found.lacks else found
 
 
 def _types(annotations: tuple[Any, ...]) -> tuple[Type, ...]:

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from orchestrator.errors import ExpressionError, WrongType
 from orchestrator.language.expressions.compare import equal
-from orchestrator.language.expressions.filters.given import Number, Things, a_number, listed
+from orchestrator.language.expressions.filters.given import Number, Things, a_number, listed, there
 from orchestrator.language.expressions.filters.lists import at, field_name, named_or_item, optional_name
 from orchestrator.language.expressions.filters.registry import ALL, is_filter
 from orchestrator.language.expressions.kinds import (
@@ -50,7 +50,7 @@ def _added(use: Use) -> Type:
 def sum_(meter: Meter, value: Any) -> float:
     """All numbers added, 0 of an empty list: `steps.looks.output | map("score") | sum`."""
     total: float = 0
-    for item in listed(meter, value):
+    for item in there(meter, value):
         total = number(total + number(a_number(item)))
     return total
 
@@ -58,7 +58,7 @@ def sum_(meter: Meter, value: Any) -> float:
 @is_filter("average", takes=list[Number], gives=float | None)
 def average(meter: Meter, value: Any) -> Any:
     """The mean of the numbers, nothing of an empty list: `steps.looks.output | map("score") | average`."""
-    items = listed(meter, value)
+    items = there(meter, value)
     return float(sum_(meter, items)) / len(items) if items else Absent("the average of an empty list")
 
 

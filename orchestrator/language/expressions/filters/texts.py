@@ -14,7 +14,7 @@ import re2
 
 from orchestrator.contract.values import FileHash
 from orchestrator.errors import ExpressionError, WrongType
-from orchestrator.language.expressions.filters.given import Things, a_count, listed, text
+from orchestrator.language.expressions.filters.given import Things, a_count, text, there
 from orchestrator.language.expressions.filters.registry import ALL, is_filter, is_test
 from orchestrator.language.expressions.kinds import LOOSE
 from orchestrator.language.expressions.limits import PATTERN_COST, Meter
@@ -68,9 +68,9 @@ def split(meter: Meter, value: Any, separator: str | None = None) -> list[Any]:
 
 @is_filter("join", takes=Things, arguments=(str,), least=0, gives=str)
 def join(meter: Meter, value: Any, separator: str = "") -> str:
-    """A list as one text: `alert.attack | join(", ")`."""
+    """A list as one text, what is absent left out: `alert.attack | join(", ")`."""
     between, parts, size = text(meter, separator), [], 0
-    for item in listed(meter, value):
+    for item in there(meter, value):
         parts.append(meter.read(text_of(item)))
         size += len(parts[-1]) + len(between)
         meter.room_for(size - len(between))

@@ -1,0 +1,46 @@
+"""What the site keeps, as a test has it: its own lists and calendars, some of them replaced for the test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from orchestrator.language.calendars import Calendar
+from orchestrator.language.model import Test
+from orchestrator.language.program import Playbook
+from orchestrator.language.reference import ListType, ReferenceData, ReferenceList, names_in, restore
+from orchestrator.language.reference_reader import CalendarDocument, calendar_of
+from orchestrator.language.simulator.answers import TestMistake
+
+
+def site_of(playbook: Playbook, test: Test, data: ReferenceData | None) -> dict[str, Any]:
+    """What expressions read as `lists` and `calendars`; raises where one is named that there is not.
+
+    Where nothing is known of the site, the lists of the test are texts.
+    """
+    if data is None:
+        data = ReferenceData({name: ReferenceList(ListType.TEXT, ()) for name in test.lists})
+    calendars = {name: _calendar(name, given) for name, given in test.calendars.items()}
+    known = replace(data.with_lists(test.lists), calendars={**data.calendars, **calendars})
+    return restore(known.snapshot(names_in(_paths(playbook))))
+
+
+def _calendar(name: str, given: Any) -> Calendar:
+    if not isinstance(given, dict):
+        raise TestMistake(f"calendars: {name}: a calendar has `tz` and `hours`, and maybe `holidays`")
+    try:
+        return calendar_of(CalendarDocument.model_validate({"title": name, **given}))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in (name, *first["loc"]))
+        raise TestMistake(f"calendars: {where}: {first['msg'].removeprefix('Value error, ')}") from None
+
+
+def _paths(playbook: Playbook) -> Iterator[tuple[str, ...]]:
+    """What the playbook and all that it calls name."""
+    yield from playbook.paths()
+    for sub in playbook.uses.values():
+        yield from _paths(sub)
