@@ -36,8 +36,16 @@ def playbook_schema(capabilities: Capabilities) -> dict[str, Any]:
 
 
 def schema_text(capabilities: Capabilities) -> str:
-    """The same as the text of a file."""
-    return orjson.dumps(playbook_schema(capabilities), option=orjson.OPT_INDENT_2).decode() + "\n"
+    """The same as the text of a file: a line for each definition, so that a change of one is a change of one line."""
+    schema = playbook_schema(capabilities)
+    definitions = schema.pop("$defs")
+    head = [f"{_compact(key)}: {_compact(value)}" for key, value in schema.items()]
+    lines = [f"{_compact(name)}: {_compact(one)}" for name, one in definitions.items()]
+    return "{\n" + ",\n".join([*head, '"$defs": {\n' + ",\n".join(lines) + "\n}"]) + "\n}\n"
+
+
+def _compact(value: Any) -> str:
+    return orjson.dumps(value).decode()
 
 
 __all__ = ["plain_schema", "playbook_schema", "result_names", "schema_text"]
