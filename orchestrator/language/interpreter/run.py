@@ -81,7 +81,8 @@ class Run:
         state = await self._carried_out(name, step, path, scope)
         if state is not None:
             scope.steps[name] = state
-            self.trace("step.ended", name, path, {"status": state["status"]})
+            error = {"error": state["error"]} if "error" in state else {}
+            self.trace("step.ended", name, path, {"status": state["status"], **error})
         self.not_reached(step, scope)
         self.progress.end(here, scope.steps[name], before, scope)
 

@@ -86,7 +86,7 @@ async def _alert(run: Run, name: str, step: WaitStep, here: Path, scope: Scope) 
 
 
 def _fitting(run: Run, name: str, step: WaitStep, scope: Scope, joined: Joined) -> Alert | None:
-    """Looks at each alert once."""
+    """Looks at each alert once; an error in the condition is recorded, and the alert is not the one."""
     known = {**dict(enumerate(joined.alerts)), **dict(joined.latest)}
     condition = compile_condition(str(step.wait.alert))
     for place in sorted(known):
@@ -98,6 +98,9 @@ def _fitting(run: Run, name: str, step: WaitStep, scope: Scope, joined: Joined) 
         if reason.holds:
             run.trace("step.decided", name, (), {"alert": joining.key, "values": reason.values})
             return joining
+        if reason.error:
+            error = invalid(name, f"alert: {reason.error}").error
+            run.trace("step.decided", name, (), {"alert": joining.key, "error": error.model_dump(mode="json")})
     return None
 
 
