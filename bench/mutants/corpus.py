@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "playbooks"
 EXAMPLES = ROOT / "docs" / "examples"
 OWN = ROOT / "tests" / "language" / "mutants"
+SAMPLES = Samples(SHIPPED / "samples", decode_sample)
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def corpus(capabilities: Capabilities, folders: Iterable[Path] = (SHIPPED, EXAMP
 def _folder(path: Path, capabilities: Capabilities) -> Folder:
     site = load_reference(path).data
     reads = [read_file(file) for file in files_of(path)]
-    loaded = check_all(reads, capabilities, site.types())
+    loaded = check_all(reads, capabilities, site, SAMPLES.folder)
     if loaded.errors:
         raise ValueError("\n".join(str(one) for one in loaded.findings if one.level is FindingLevel.ERROR))
     return Folder({read.name: read for read in reads}, loaded.playbooks, site, loaded)
@@ -66,5 +67,3 @@ def capabilities_of_all() -> Capabilities:
     """All that playbooks can name."""
     return scan().capabilities
 
-
-SAMPLES = Samples(SHIPPED / "samples", decode_sample)

@@ -19,7 +19,7 @@ from orchestrator.language.interpreter.ends import RunStopped, StepFailed, inval
 from orchestrator.language.interpreter.progress import Ended, Progress
 from orchestrator.language.interpreter.scope import Budget, Path, Scope, State, told
 from orchestrator.language.model import ActionStep, ForEachStep, Step, SwitchStep, every_step, inside, named
-from orchestrator.language.outputs import completed
+from orchestrator.language.outputs import Counts, all_routes_of, completed
 from orchestrator.language.program import Playbook
 
 Capabilities = Mapping[str, Capability[Any, Any]]
@@ -27,6 +27,10 @@ Runner = Callable[["Run", str, Any, Path, Scope], Awaitable[State]]
 """Carries out a step of one kind; raises `StepFailed` where it fails."""
 Observer = Callable[[Playbook, Step, str, Any], None]
 """Told by a word and its value what became of a step: for tests, which say what none of them has reached"""
+
+
+NO_ITEMS: Mapping[str, Any] = {"collect": [], "counts": Counts(total=0, succeeded=0, failed=0)}
+"""the output of a loop that failed before its first item"""
 
 
 class Run:
@@ -196,6 +200,7 @@ class Run:
         """What `on_error` makes of a failure; raises again where it is the end."""
         state = told(StepStatus.FAILED, self.default(step), failed.error)
         if isinstance(step, ForEachStep):  # its `on_error` is for each item, and has been carried out
+            state.setdefault("output", NO_ITEMS)
             state |= {word: scope.steps[name][word] for word in ("output",) if word in scope.steps.get(name, {})}
         if step.on_error == "fail":
             self._tell_failed(name, path, scope, state, failed.error)
@@ -216,7 +221,8 @@ class Run:
         if isinstance(step, SwitchStep) or step.default is None:
             return None
         if isinstance(step, ActionStep) and step.action in self.capabilities:
-            return completed(self.capabilities[step.action].gives, step.default)
+            capability = self.capabilities[step.action]
+            return completed(all_routes_of(capability) if step.all_routes else capability.gives, step.default)
         return step.default
 
     def not_reached(self, step: Step, scope: Scope) -> None:
