@@ -18,6 +18,7 @@ from orchestrator.language.expressions import check_types, compile_condition, co
 from orchestrator.language.expressions.compiled import Expression, Template
 from orchestrator.language.expressions.kinds import (
     ABSENT,
+    NONE,
     UNKNOWN,
     Model,
     Type,
@@ -155,7 +156,7 @@ class Base:
         if isinstance(source, list | tuple):
             items = [self.tree((*path, index), one, around) for index, one in enumerate(source)]
             return list_of(union(items))
-        return as_type(type(source)) if source is not None else ABSENT
+        return as_type(type(source)) if source is not None else NONE
 
     def key(self, path: Path, source: str, only: Mapping[str, Any]) -> None:
         """Check a bare expression over the alert alone; one without a value groups nothing, which is fine."""

@@ -15,7 +15,7 @@ from orchestrator.language.model import ActionStep, ApprovalStep, AskStep, Playb
 from orchestrator.language.outputs import all_routes_of
 from orchestrator.language.reference_reader import CalendarDocument
 from orchestrator.language.typed import Spec
-from orchestrator.language.wording import called, told
+from orchestrator.language.wording import called, said, told
 from orchestrator.language.yaml_reader import Path
 
 if TYPE_CHECKING:
@@ -184,17 +184,33 @@ def _answer(check: Checker, answer: Any, path: Path, gives: list[Mapping[str, An
         if answer["fails"] not in kinds:
             hint = did_you_mean(str(answer["fails"]), kinds)
             check.say((*path, "fails"), "test", f"no failure is named `{answer['fails']}`", hint)
+    elif len(gives) > 1 and set(answer) <= {"answers", "failed"}:
+        _of_all_routes(check, answer, path, gives)
     elif gives:
-        known = next((one for one in gives if set(answer) <= set(one)), gives[0])
         for name, value in answer.items():
-            _field(check, (*path, name), value, known)
+            _field(check, (*path, name), value, gives[0])
+
+
+def _of_all_routes(check: Checker, answer: Mapping[str, Any], path: Path, gives: list[Mapping[str, Any]]) -> None:
+    """Every answer of its own, and why the others gave none: a kind of failure is enough."""
+    for index, one in enumerate(_list(check, answer.get("answers", []), (*path, "answers"))):
+        _answer(check, one, (*path, "answers", index), gives[:1])
+    for index, one in enumerate(_list(check, answer.get("failed", []), (*path, "failed"))):
+        kind = {"fails": one.get("kind", "timeout") if isinstance(one, Mapping) else one}
+        _answer(check, kind, (*path, "failed", index), [])
+
+
+def _list(check: Checker, value: Any, path: Path) -> list[Any]:
+    if not isinstance(value, list):
+        check.say(path, "test", f"{called(path)} is a list, and this is {said(value)}")
+    return value if isinstance(value, list) else []
 
 
 def _field(check: Checker, path: Path, value: Any, known: Mapping[str, Any]) -> None:
     name = str(path[-1])
     if name not in known:
         check.say((*path, "@key"), "test", f"the answer has no `{name}`", did_you_mean(name, known))
-    elif hasattr(known[name], "annotation") and name not in ("answers", "failed"):
+    elif hasattr(known[name], "annotation"):
         literal(check, path, value, annotated(known[name]), "test")
 
 
