@@ -10,7 +10,6 @@ import gzip
 import json
 import os
 import re
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,8 @@ FOLDER = Path(__file__).parent / "recorded"
 RECORD = "RECORD_HISTORIES"
 LARGEST = 400
 """events of a history that is kept; a longer one shows nothing more"""
+STICKY = re.compile(r"^\d+-.+-[0-9a-f]{32}$")
+"""the name of a worker's own queue: its process, its machine, and chance"""
 NEW_RULE = """
 A run that was recorded by an earlier release no longer replays: {name}.
 Every open run like it would be stuck in the middle after an upgrade. Either
@@ -56,13 +57,15 @@ def keep(test: str, number: int, history: WorkflowHistory) -> None:
         path.write_bytes(gzip.compress(json.dumps(plain, sort_keys=True).encode(), mtime=0))
 
 
-def _nobodys(plain: Any) -> Any:
+def _nobodys(plain: Any, key: str = "") -> Any:
     """The same without the names of the machine that it was recorded on."""
     if isinstance(plain, dict):
-        return {name: "" if name in ("identity", "stackTrace") else _nobodys(one) for name, one in plain.items()}
+        return {name: _nobodys(one, name) for name, one in plain.items()}
     if isinstance(plain, list):
-        return [_nobodys(one) for one in plain]
-    return plain.replace(socket.gethostname(), "somewhere") if isinstance(plain, str) else plain
+        return [_nobodys(one, key) for one in plain]
+    if key in ("identity", "stackTrace"):
+        return ""
+    return STICKY.sub("a worker's own", plain) if key == "name" and isinstance(plain, str) else plain
 
 
 def read(path: Path) -> WorkflowHistory:
