@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import socket
 import sys
@@ -15,10 +16,11 @@ from temporalio.client import WorkflowFailureError
 from orchestrator.actions.catalog import scan
 from orchestrator.alerts.alert import Alert
 from orchestrator.alerts.decode import Decoder, decode_sample
-from orchestrator.alerts.explain import find, runs_of
+from orchestrator.alerts.explain import PLACE, find, runs_of
 from orchestrator.alerts.record import Batch, PostgresRecorder, Received
 from orchestrator.alerts.requests import StartRequest
 from orchestrator.alerts.sources import NotAnAlert
+from orchestrator.audit.greeting import greet
 from orchestrator.audit.kafka import Outgoing, PatientProducer
 from orchestrator.bootstrap import Tocsin, connected, load
 from orchestrator.cli.console import as_json, say, table
@@ -56,7 +58,9 @@ async def send(file: Path, *, topic: str | None = None) -> None:
     settings = load_settings()
     raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     records = records_of(raw)
-    kafka = settings.kafka.client_options(current_endpoints(settings).kafka)
+    bootstrap = current_endpoints(settings).kafka
+    await asyncio.to_thread(greet, settings.kafka, bootstrap)
+    kafka = settings.kafka.client_options(bootstrap)
     producer = PatientProducer(kafka, topic or settings.kafka.topics.alerts, what="the records")
     await producer.write([Outgoing(record) for record in records])
     say(f"{len(records)} records sent")
@@ -178,6 +182,8 @@ async def explain(alert: str, *, json: bool = False) -> None:
     """
     settings = load_settings()
     endpoints = current_endpoints(settings)
+    if PLACE.fullmatch(alert):
+        await asyncio.to_thread(greet, settings.kafka, endpoints.kafka)
     async with connected(settings, endpoints) as tocsin:
         record = await find(alert, tocsin.engine, settings.kafka.client_options(endpoints.kafka))
         told: dict[str, object] = {"from": f"{record.topic}:{record.partition}:{record.offset}"}
