@@ -18,7 +18,20 @@ from orchestrator.language.calendars import Calendar
 from orchestrator.language.expressions import Expression, check_types, compile_condition, compile_value, infer
 from orchestrator.language.expressions.filters.registry import FILTERS, TESTS, Tool
 from orchestrator.language.expressions.fitting import unfit
-from orchestrator.language.expressions.kinds import Model, Record, Type, as_type, fields_of
+from orchestrator.language.expressions.kinds import (
+    Const,
+    Kind,
+    ListOf,
+    MapOf,
+    Model,
+    Nothing,
+    Record,
+    Scalar,
+    Type,
+    as_type,
+    fields_of,
+)
+from orchestrator.language.expressions.values import is_absent
 
 NOW = datetime(2026, 5, 6, 10, tzinfo=UTC)
 FULL = Alert.model_validate(
@@ -216,10 +229,36 @@ def let_through(source: str) -> tuple[Expression, Expression, bool] | None:
     return condition, value, not any(one.code == "may_be_absent" for one in problems)
 
 
+def belongs(value: Any, found: Type) -> bool:
+    """Whether a value is one that the type allows."""
+    return any(_is_a(value, kind) for kind in found.kinds)
+
+
+def _is_a(value: Any, kind: Kind) -> bool:
+    match kind:
+        case Scalar(cls=cls):
+            return isinstance(value, (int, float) if cls is float else cls) and isinstance(value, bool) == (cls is bool)
+        case Const(cls=cls, value=known):
+            return type(value) is cls and bool(value == known)
+        case ListOf(item=item):
+            return isinstance(value, list | tuple) and all(belongs(one, item) for one in value)
+        case MapOf(value=inner):
+            return isinstance(value, dict) and all(belongs(one, inner) for one in value.values())
+        case Record(fields=fields):
+            inside = {name: as_type(fields[name]) for name in fields}
+            return isinstance(value, dict) and all(
+                name in inside and belongs(value[name], inside[name]) for name in value
+            )
+        case Model(cls=model):
+            return isinstance(value, model)
+    return is_absent(value) if isinstance(kind, Nothing) else True
+
+
 def evaluated(expression: Expression, names: dict[str, Any], *, surely: bool) -> None:
-    """Evaluate; only what data itself makes impossible may be raised, and absence only where it was foretold."""
+    """The value is of the type that was found; only what data itself forbids is raised, absence only if foretold."""
     try:
-        expression.value(names)
+        value = expression.value(names)
+        assert belongs(value, infer(expression.node, SCOPE, lenient=expression.lenient)), value
     except LimitExceeded:
         return
     except ValueAbsent:
