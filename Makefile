@@ -1,7 +1,7 @@
 # The two commands: `make demo` shows the main job, `make test` proves it. Both set up all that they need.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lock clean
+.PHONY: help demo test check histories format lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -35,6 +35,9 @@ check: $(READY)  ## format, lint, types, import arrows, playbooks
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/tocsin check
+
+histories: $(READY)  ## record what runs of this release look like, for later ones to replay
+	@RECORD_HISTORIES=1 $(VENV)/bin/python -m pytest --quiet tests/workflow/test_language.py
 
 format: $(READY)  ## put the code in its format
 	$(VENV)/bin/ruff format .

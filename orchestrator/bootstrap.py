@@ -16,6 +16,7 @@ from temporalio.worker import Worker
 
 from orchestrator.actions.catalog import Catalog, scan
 from orchestrator.actions.gateway import Gateway
+from orchestrator.actions.history import own_history
 from orchestrator.actions.ledger import PostgresLedger
 from orchestrator.actions.rails import ApprovalBinding, Irreversible
 from orchestrator.actions.sending import Sender
@@ -124,7 +125,7 @@ class Tocsin:
         """What keeps `playbooks` to what is in force as files change; `on_change` is told too."""
         return Follower(
             folder=self.settings.playbooks,
-            check=FolderCheck(self._check_all),
+            check=FolderCheck(self._check_all, beside=lambda: self.reference.current().types()),
             registry=Registry(self.engine, by=f"{socket.gethostname()}:{os.getpid()}"),
             replace=playbooks.replace,
             on_change=on_change,
@@ -147,8 +148,9 @@ async def connected(settings: Settings, endpoints: Endpoints) -> AsyncIterator[T
     """All clients, connected; closed at the end."""
     catalog = scan()
     reference = ReferenceKeeper(settings.playbooks)
-    site = build_site(catalog, settings.integrations, settings.routes, [site_lists(reference)])
     engine = make_engine(endpoints.database, pool=settings.database.pool)
+    own = [site_lists(reference), own_history(engine, catalog.capabilities)]
+    site = build_site(catalog, settings.integrations, settings.routes, own)
     try:
         temporal = await connect(settings.temporal, endpoints.temporal)
         token = asyncio.create_task(keep_token_fresh(temporal, settings.temporal))

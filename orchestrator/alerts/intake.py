@@ -17,14 +17,15 @@ from typing import Any, Protocol, TypeVar
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from orchestrator.alerts.alert import Alert
 from orchestrator.alerts.decode import Decoder
 from orchestrator.alerts.offsets import Offsets
 from orchestrator.alerts.record import Batch, Dead, Received, Recorded
-from orchestrator.alerts.requests import Matcher, Started, Starter, StartRequest
+from orchestrator.alerts.requests import Chosen, Matcher, Started, Starter, StartRequest
 from orchestrator.alerts.sources import NotAnAlert
 from orchestrator.audit.kafka import Trouble
 from orchestrator.contract.values import Severity
-from orchestrator.errors import DeadLetter, Unavailable
+from orchestrator.errors import DeadLetter, SettingsError, Unavailable
 from orchestrator.settings import IntakeSettings
 
 log = structlog.get_logger()
@@ -64,21 +65,23 @@ class IntakeCounts:
 
 @dataclass
 class _Waiting:
-    """One record until all its runs are started."""
+    """One record until all its runs are started, or refused for ever."""
 
     message: _Read
     open: int
     became: set[Started] = field(default_factory=set)
+    refused: DeadLetter | None = None
 
 
 @dataclass(frozen=True)
 class _Read:
-    """A record as read, without Kafka's own types."""
+    """A record as read, without Kafka's own types; `at` is its time in seconds."""
 
     topic: str
     partition: int
     offset: int
     value: bytes | None
+    at: float = 0.0
 
     @property
     def size(self) -> int:
@@ -123,7 +126,7 @@ class Intake:
         self._starts: asyncio.PriorityQueue[_Start] = asyncio.PriorityQueue()
         self._numbers = itertools.count()
         self._stopping = asyncio.Event()
-        self._paused = False
+        self._paused: bool | None = None
         self.idle = asyncio.Event()
 
     def stop(self) -> None:
@@ -149,7 +152,7 @@ class Intake:
         while not self._stopping.is_set():
             self._mind_the_backlog()
             messages = await asyncio.to_thread(self._consumer.consume, self._settings.batch, 0.1)
-            batch = [read for read in map(_taken, messages) if read is not None]
+            batch = [read for read in map(self._taken, messages) if read is not None]
             for read in batch:
                 progress = self._offsets.assigned(read.topic, read.partition)
                 progress.read(read.offset, read.size)
@@ -160,6 +163,24 @@ class Intake:
             elif self._offsets.bytes == 0:
                 self.idle.set()
             await self._commit()
+
+    def _taken(self, message: Message) -> _Read | None:
+        """A record; None for what the client reports beside records, which it mends by itself."""
+        error = message.error()
+        if error is None:
+            at = message.timestamp()[1] / 1000
+            place = str(message.topic()), int(message.partition() or 0), int(message.offset() or 0)
+            return _Read(*place, message.value(), at)
+        if error.code() in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED):
+            raise SettingsError(
+                f"Kafka does not let us read ({error.str()}); grant the user of kafka.username or "
+                f"kafka.certificate_file Read on {', '.join(self._topics)} and on the group {self._settings.group} "
+                "(intake.group)"
+            )
+        if error.fatal():
+            raise KafkaException(error)
+        log.warning("intake.kafka", error=error.str())
+        return None
 
     def _mind_the_backlog(self) -> None:
         """Stop fetching while too much is read and not done; polling goes on, so the group keeps us."""
@@ -205,16 +226,20 @@ class Intake:
             alert = self._decoder.decode(read.value, read.topic, read.partition, read.offset)
             matched = [] if isinstance(alert, NotAnAlert) else self._matcher.choose(alert)
             if isinstance(alert, NotAnAlert) or not matched:
-                batch.nothing(read.topic, read.partition, read.offset, alert=not isinstance(alert, NotAnAlert))
+                is_alert = not isinstance(alert, NotAnAlert)
+                batch.nothing(read.topic, read.partition, read.offset, alert=is_alert, at=read.at)
                 return
-            requests = tuple(one.request(alert) for one in matched)
         except DeadLetter as reason:
             batch.dead.append(_dead(read, reason))
             return
-        told = tuple(one.told for one in matched)
-        received = Received(alert, read.value or b"", read.topic, read.partition, read.offset, told, requests)
-        batch.received.append(received)
-        chosen[read] = received
+        requests, refused = _asked(alert, matched)
+        if refused is not None:
+            batch.dead.append(_dead(read, refused))
+        if requests:
+            told = tuple(one.told for one in matched)
+            received = Received(alert, read.value or b"", read.topic, read.partition, read.offset, told, requests)
+            batch.received.append(received)
+            chosen[read] = received
 
     def _hand_on(
         self,
@@ -243,35 +268,53 @@ class Intake:
             self._starts.task_done()
 
     async def _start(self, start: _Start) -> None:
-        """Start, or find that it cannot be; the records are done afterwards either way."""
+        """Start, or find that it cannot be."""
         requests = [request for request, _ in start.requests]
         try:
             became = await self._until_available(lambda: self._starter.start(requests))
         except DeadLetter as reason:
-            for _, waiting in start.requests:
-                await self._bury(waiting.message, reason)
+            if len(start.requests) > 1:  # one of them is too large, and the others must not be lost with it
+                for one in start.requests:
+                    await self._start(_Start(start.order, [one]))
+                return
+            [(_, waiting)] = start.requests
+            waiting.refused = reason
+            await self._one_less(waiting)
             return
-        for (_, waiting), one in zip(start.requests, became, strict=True):
-            waiting.open -= 1
-            waiting.became.add(one)
-            if waiting.open == 0:
-                self._count_start(waiting.became)
-                self._done(waiting.message)
+        for (_, waiting), what in zip(start.requests, became, strict=True):
+            waiting.became.add(what)
+            await self._one_less(waiting)
 
-    def _count_start(self, became: set[Started]) -> None:
-        if Started.STARTED in became:
+    async def _one_less(self, waiting: _Waiting) -> None:
+        """One of its runs is started or never will be; with the last of them the record is done."""
+        waiting.open -= 1
+        if waiting.open:
+            return
+        if waiting.refused is not None:
+            await self._bury(waiting.message, waiting.refused)
+        self._count_start(waiting)
+        self._done(waiting.message)
+
+    def _count_start(self, waiting: _Waiting) -> None:
+        """Each record once, by the first that is true of it."""
+        if Started.STARTED in waiting.became:
             self.counts.started += 1
-        elif Started.JOINED in became:
+        elif Started.JOINED in waiting.became:
             self.counts.joined += 1
-        elif Started.NOTHING in became:
+        elif waiting.refused is not None:
+            self.counts.dead_lettered += 1
+        elif Started.NOTHING in waiting.became:
             self.counts.unmatched += 1
         else:
             self.counts.redelivered += 1
 
     def _count(self, batch: Batch, recorded: Recorded) -> None:
-        self.counts.dead_lettered += len(batch.dead)
-        self.counts.unmatched += sum(stretch.alerts for stretch in batch.stretches.values())
-        self.counts.other += sum(stretch.other for stretch in batch.stretches.values())
+        living = {(one.topic, one.partition, one.offset) for one in batch.received}
+        self.counts.dead_lettered += sum((one.topic, one.partition, one.offset) not in living for one in batch.dead)
+        self.counts.unmatched += recorded.unmatched
+        self.counts.other += recorded.other
+        nothing = sum(len(stretch.places) for stretch in batch.stretches.values())
+        self.counts.redelivered += nothing - recorded.unmatched - recorded.other
         self.counts.conflicts += len(recorded.conflicts)
 
     async def _bury(self, read: _Read, reason: DeadLetter) -> None:
@@ -279,8 +322,6 @@ class Intake:
         batch = Batch(dead=[_dead(read, reason)])
         await self._until_available(lambda: self._dead_letters.write(batch.dead))
         await self._until_available(lambda: self._recorder.record(batch))
-        self.counts.dead_lettered += 1
-        self._done(read)
 
     async def _until_available(self, work: Callable[[], Awaitable[T]]) -> T:
         """Try until the server is there again; nothing is committed meanwhile, so nothing is lost."""
@@ -337,7 +378,7 @@ class Intake:
     def _assigned(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         for one in partitions:
             self._offsets.assigned(one.topic, one.partition)
-        self._paused = False
+        self._paused = None  # some are paused and some are not: the next round makes them one again
         log.info("intake.assigned", partitions=[f"{one.topic}:{one.partition}" for one in partitions])
 
     def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
@@ -370,15 +411,15 @@ def consumer_options(settings: IntakeSettings) -> dict[str, Any]:
     }
 
 
-def _taken(message: Message) -> _Read | None:
-    """A record; None for what the client reports beside records, which it mends by itself."""
-    error = message.error()
-    if error is not None:
-        if error.fatal() or error.code() in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError._AUTHENTICATION):  # noqa: SLF001 - the library's own name
-            raise KafkaException(error)
-        log.warning("intake.kafka", error=error.str())
-        return None
-    return _Read(str(message.topic()), int(message.partition() or 0), int(message.offset() or 0), message.value())
+def _asked(alert: Alert, matched: Sequence[Chosen]) -> tuple[tuple[StartRequest, ...], DeadLetter | None]:
+    """The runs to start, and why some never can be: one playbook that reads too much stops no other."""
+    requests, refused = [], None
+    for one in matched:
+        try:
+            requests.append(one.request(alert))
+        except DeadLetter as reason:
+            refused = reason
+    return tuple(requests), refused
 
 
 def _dead(read: _Read, reason: DeadLetter) -> Dead:

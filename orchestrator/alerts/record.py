@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import text
@@ -36,9 +36,35 @@ FROM unnest(CAST(:alert_keys AS text[]), CAST(:playbooks AS text[]), CAST(:conte
     AS asked (alert_key, playbook, content, digest, mode, workflow_id, group_key, join_seconds, may_start, requester)
 ON CONFLICT DO NOTHING
 """)
+# A place is counted once, in whatever batches it comes again. One that is younger than its count is of a new topic of
+# that name, whose offsets begin again; a sender's clock may be a minute ahead.
 UNMATCHED = text("""
-INSERT INTO tocsin.unmatched (topic, partition, first_offset, last_offset, alerts, other)
-VALUES (:topic, :partition, :first, :last, :alerts, :other) ON CONFLICT DO NOTHING
+WITH near AS MATERIALIZED (
+    (SELECT first_offset, last_offset, recorded_at FROM tocsin.unmatched
+     WHERE topic = :topic AND partition = :partition AND first_offset BETWEEN :first AND :last)
+    UNION ALL
+    (SELECT first_offset, last_offset, recorded_at FROM tocsin.unmatched
+     WHERE topic = :topic AND partition = :partition AND first_offset < :first ORDER BY first_offset DESC LIMIT 10)
+),
+fresh AS (
+    SELECT min(place) AS first_offset, max(place) AS last_offset, count(*) FILTER (WHERE alert) AS alerts,
+        count(*) FILTER (WHERE NOT alert) AS other
+    FROM unnest(CAST(:places AS bigint[]), CAST(:kinds AS boolean[]), CAST(:times AS float8[]))
+        AS one (place, alert, at)
+    WHERE NOT EXISTS (
+        SELECT 1 FROM near WHERE place BETWEEN near.first_offset AND near.last_offset
+            AND to_timestamp(at) <= near.recorded_at + interval '1 minute'
+    )
+    HAVING count(*) > 0
+),
+kept AS (
+    INSERT INTO tocsin.unmatched (topic, partition, first_offset, last_offset, alerts, other)
+    SELECT :topic, :partition, first_offset, last_offset, alerts, other FROM fresh
+    ON CONFLICT (topic, partition, first_offset, last_offset) DO UPDATE
+    SET alerts = unmatched.alerts + EXCLUDED.alerts, other = unmatched.other + EXCLUDED.other,
+        recorded_at = EXCLUDED.recorded_at
+)
+SELECT alerts, other FROM fresh
 """)
 DEAD = text("""
 INSERT INTO tocsin.dead_letter (topic, partition, "offset", sha256, reason, place, message, size)
@@ -83,10 +109,9 @@ class Stretch:
 
     topic: str
     partition: int
-    first: int
-    last: int
-    alerts: int = 0
-    other: int = 0
+    places: list[int] = field(default_factory=list)
+    kinds: list[bool] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
 
 
 @dataclass
@@ -97,21 +122,26 @@ class Batch:
     stretches: dict[tuple[str, int], Stretch] = field(default_factory=dict)
     dead: list[Dead] = field(default_factory=list)
 
-    def nothing(self, topic: str, partition: int, offset: int, *, alert: bool) -> None:
-        """Count a record that starts nothing."""
-        stretch = self.stretches.setdefault((topic, partition), Stretch(topic, partition, offset, offset))
-        stretch.last = offset
-        stretch.alerts += alert
-        stretch.other += not alert
+    def nothing(self, topic: str, partition: int, offset: int, *, alert: bool, at: float = 0.0) -> None:
+        """Count a record that starts nothing; `at` is Kafka's time of it, in seconds."""
+        stretch = self.stretches.setdefault((topic, partition), Stretch(topic, partition))
+        stretch.places.append(offset)
+        stretch.kinds.append(alert)
+        stretch.times.append(at)
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """What was known before: keys with other bytes, which start nothing, and pairs of playbook and alert with a run."""
+    """What was known before: keys with other bytes, which start nothing, and pairs of playbook and alert with a run.
+
+    `unmatched` and `other` are how many alerts and other records start nothing and were not counted before.
+    """
 
     conflicts: frozenset[str]
     seen: frozenset[str]
     claimed: frozenset[tuple[str, str]]
+    unmatched: int = 0
+    other: int = 0
 
 
 class PostgresRecorder:
@@ -124,10 +154,16 @@ class PostgresRecorder:
         """Write the batch; raises `Unavailable` where that has to be tried again."""
         async with transaction(self._engine) as connection:
             recorded = await self._alerts(connection, batch.received)
-            for stretch in batch.stretches.values():
-                await connection.execute(UNMATCHED, vars(stretch))
+            counted = [await self._unmatched(connection, stretch) for stretch in batch.stretches.values()]
             await self._dead(connection, batch.dead)
-        return recorded
+        alerts, other = (sum(numbers) for numbers in zip((0, 0), *counted, strict=True))
+        return replace(recorded, unmatched=alerts, other=other)
+
+    async def _unmatched(self, connection: AsyncConnection, stretch: Stretch) -> tuple[int, int]:
+        """How many alerts and other records of these are new."""
+        row = {**vars(stretch), "first": min(stretch.places), "last": max(stretch.places)}
+        new = (await connection.execute(UNMATCHED, row)).first()
+        return (new.alerts, new.other) if new else (0, 0)
 
     async def ask_for(self, request: StartRequest) -> None:
         """Record that somebody asks for a run by hand, without an alert: what nobody asked for is not carried out."""

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from cyclopts import App
+from sqlalchemy.exc import DBAPIError
 
+from orchestrator.audit.database import make_engine
 from orchestrator.cli.console import as_json, err, say, table
+from orchestrator.cli.versions import say_broken
+from orchestrator.errors import Unavailable
 from orchestrator.local.endpoints import current_endpoints, own_addresses, read_state
 from orchestrator.local.prepare import prepare
 from orchestrator.local.stack import SERVES, all_parts
 from orchestrator.local.stack import down as end_stack
 from orchestrator.local.stack import up as start_stack
 from orchestrator.settings import Settings, load_settings
+from orchestrator.versions.history import ListedPlaybook, listed
 
 
 def add_to(app: App) -> None:
@@ -44,6 +50,8 @@ async def up(*, ephemeral: bool = False) -> None:
 async def status(*, json: bool = False) -> None:
     """Say which servers run, where, and how much memory they take; exit code 1 where one is missing.
 
+    Says too which playbooks are broken; that leaves the exit code alone, since their last good versions serve.
+
     Parameters
     ----------
     json
@@ -51,8 +59,9 @@ async def status(*, json: bool = False) -> None:
     """
     settings = load_settings()
     rows = await _rows(settings)
+    playbooks = await _playbooks(settings)
     if json:
-        as_json(rows)
+        as_json([*rows, _row_of(playbooks)])
     else:
         table(
             ("part", "state", "address", "pid", "memory"),
@@ -61,6 +70,8 @@ async def status(*, json: bool = False) -> None:
                 for r in rows
             ),
         )
+        for one in playbooks or ():
+            say_broken(one)
     if any(row["state"] in ("down", "sick") for row in rows):
         sys.exit(1)
 
@@ -107,6 +118,30 @@ async def _rows(settings: Settings) -> list[dict[str, Any]]:
             }
         rows.append(row)
     return rows
+
+
+async def _playbooks(settings: Settings) -> Sequence[ListedPlaybook] | None:
+    """What is in force and what is broken; None where the database cannot say."""
+    address = own_addresses(settings).get("database") or read_state(settings.home).addresses.get("database")
+    if address is None:
+        return None
+    engine = make_engine(address)
+    try:
+        return await listed(engine)
+    except (Unavailable, DBAPIError):  # it is away, or its schema is that of an older release
+        return None
+    finally:
+        await engine.dispose()
+
+
+def _row_of(playbooks: Sequence[ListedPlaybook] | None) -> dict[str, Any]:
+    """The playbooks as one more part."""
+    row: dict[str, Any] = {"part": "playbooks", "state": "unknown", "address": None, "pid": None, "memory": 0}
+    if playbooks is None:
+        return row
+    broken = [one.name for one in playbooks if one.state == "broken"]
+    in_force = sum(one.serves for one in playbooks)
+    return row | {"state": "broken" if broken else "good", "in_force": in_force, "broken": broken}
 
 
 __all__ = ["add_to", "current_endpoints", "down", "show_progress", "status", "up"]

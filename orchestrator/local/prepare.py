@@ -18,6 +18,7 @@ from temporalio.service import RPCError
 
 import orchestrator
 from orchestrator.audit.database import make_engine, transaction
+from orchestrator.audit.greeting import greet
 from orchestrator.errors import StackError, Unavailable
 from orchestrator.local.endpoints import Endpoints
 from orchestrator.settings import Settings
@@ -42,6 +43,7 @@ async def prepare_without_topics(settings: Settings, endpoints: Endpoints) -> No
 
 def make_topics(settings: Settings, bootstrap: str) -> None:
     """Create the topics that are missing; the ones that are there stay as they are."""
+    greet(settings.kafka, bootstrap)
     names = settings.kafka.topics
     largest = {"max.message.bytes": str(16 * MEBIBYTE + SLACK)}
     forever = {"retention.ms": "-1"}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from orchestrator.errors import FilesRefused, Finding, Place
 
 LARGEST = 4 * 1024 * 1024
 """bytes of a file that are read: more than the language takes, so that the checker is the one to refuse it"""
+SUFFIXES = (".yaml", ".yml")
+COARSEST_CLOCK = 3.0
+"""seconds: within this time two changes of a file may bear the same time"""
 
 
 @dataclass(frozen=True)
@@ -23,46 +27,86 @@ class File:
 
 Files = Mapping[str, File]
 """The files by the names of their playbooks."""
+_Mark = tuple[int, int, int, int]
 
 
-def read_folder(folder: Path) -> Files:
-    """Every `*.yaml` and `*.yml` directly in the folder; raises `FilesRefused` where it holds none.
+class Folder:
+    """A folder of playbooks, of which only the files that may have changed are read again."""
 
-    A folder without a playbook looks like a volume that is not mounted, and nobody means to end every playbook at once.
-    """
-    files: dict[str, File] = {}
-    for path in _paths(folder):
-        # a file's name is bytes to the system, and may be no text at all
-        name = path.stem.encode("utf-8", "backslashreplace").decode()
-        if name in files:
-            problem = f"there are two files for {name}: {files[name].path} and {path}; keep one of them"
-            files[name] = File(files[name].path, problem=problem)
-        elif read := _read(path):
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
+        self._path = path
+        self._clock = clock
+        self._known: dict[str, tuple[_Mark, File]] = {}
+
+    def read(self) -> Files:
+        """Every `*.yaml` and `*.yml` directly in the folder; raises `FilesRefused` where it holds none.
+
+        A folder without a playbook looks like a volume that is not mounted, and nobody means to end every playbook at
+        once.
+        """
+        files: dict[str, File] = {}
+        known: dict[str, tuple[_Mark, File]] = {}
+        for path in _paths(self._path):
+            read = self._one(path, known)
+            if read is None:
+                continue
+            name = _text(path.stem)
+            if name in files:
+                problem = f"there are two files for {name}: {files[name].path} and {read.path}; keep one of them"
+                read = File(files[name].path, problem=problem)
             files[name] = read
-    if not files:
-        raise FilesRefused([Finding(Place(str(folder), 1), "no_playbooks", _why_none(folder))])
-    return files
+        self._known = known
+        if not files:
+            raise FilesRefused([Finding(Place(str(self._path), 1), "no_playbooks", _why_none(self._path))])
+        return files
+
+    def _one(self, path: Path, known: dict[str, tuple[_Mark, File]]) -> File | None:
+        """The file, kept in `known` where the next look can tell by its mark whether it has changed."""
+        mark = _mark(path, self._clock())
+        before = self._known.get(path.name)
+        read = before[1] if before and mark is not None and before[0] == mark else _read(path)
+        if read is not None and mark is not None and not read.problem:  # a problem may pass without a trace
+            known[path.name] = (mark, read)
+        return read
 
 
-def _paths(folder: Path) -> Iterator[Path]:
+def _paths(folder: Path) -> list[Path]:
     """The playbooks' files, in one order; what begins with a dot is an editor's own."""
-    for path in sorted((*folder.glob("*.yaml"), *folder.glob("*.yml"))):
-        if not path.name.startswith("."):
-            yield path
+    try:
+        found = [path for path in folder.iterdir() if path.suffix in SUFFIXES and not path.name.startswith(".")]
+    except OSError:
+        return []
+    return sorted(found)
+
+
+def _mark(path: Path, now: float) -> _Mark | None:
+    """What changes whenever the file does; None where the clock of the file system is too coarse to say so yet."""
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    changed = max(state.st_mtime, state.st_ctime)
+    if abs(now - changed) < COARSEST_CLOCK:
+        return None
+    return state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
 
 
 def _read(path: Path) -> File | None:
     """The file; None where it went away in this moment."""
-    name = str(path).encode("utf-8", "backslashreplace").decode()
     try:
         if path.exists() and not path.is_file():  # opening a pipe would wait for ever
-            return File(name, problem="cannot be read: it is not a file")
+            return File(_text(path), problem="cannot be read: it is not a file")
         with path.open("rb") as file:
-            return File(name, text=file.read(LARGEST).decode())
+            return File(_text(path), text=file.read(LARGEST).decode())
     except (OSError, UnicodeDecodeError) as error:
         if isinstance(error, FileNotFoundError) and not path.is_symlink():
             return None
-        return File(name, problem=f"cannot be read: {error}")
+        return File(_text(path), problem=f"cannot be read: {error}")
+
+
+def _text(path: Path | str) -> str:
+    """A file's name is bytes to the system, and may be no text at all."""
+    return str(path).encode("utf-8", "backslashreplace").decode()
 
 
 def _why_none(folder: Path) -> str:

@@ -17,7 +17,7 @@ import structlog
 from orchestrator.errors import FilesRefused, TocsinError, Unavailable
 from orchestrator.language.program import Playbook, load_compiled
 from orchestrator.versions.check import FolderCheck, Verdict
-from orchestrator.versions.folder import Files, Settling, read_folder
+from orchestrator.versions.folder import Files, Folder, Settling
 from orchestrator.versions.registry import Registry, short
 
 log = structlog.get_logger()
@@ -45,7 +45,7 @@ class Follower:
         on_change: OnChange = nobody,
         poll_seconds: float = 1.0,
     ) -> None:
-        self._folder = folder
+        self._folder = Folder(folder)
         self._check = check
         self._registry = registry
         self._replace = replace
@@ -92,7 +92,7 @@ class Follower:
     async def look(self) -> None:
         """Record what changed in the folder, then match what is in force by now."""
         try:
-            files = self._settling.look(await asyncio.to_thread(read_folder, self._folder))
+            files = self._settling.look(await asyncio.to_thread(self._folder.read))
         except FilesRefused as refused:
             if self._no_folder.new(str(refused)):
                 log.error("playbooks.folder", error=f"{refused}; what was in force stays so")
@@ -100,7 +100,7 @@ class Follower:
             self._no_folder.new("")
             if files is None:
                 return  # a process that has just started: the files, not what was in force before, come first
-            if files != self._taken:
+            if files != self._taken or await asyncio.to_thread(self._check.outdated):
                 await self._take(files)
         await self._follow(await self._registry.in_force())
         self._no_postgres.new("")

@@ -16,11 +16,11 @@ from orchestrator.contract import Capability, Effect, Parameters, Result
 from orchestrator.language.host import ActionCall, ActionOutcome, RunContext, StepStatus, Trace
 from orchestrator.language.interpreter import Run, RunResult, begin, carry_out
 from orchestrator.language.interpreter.scope import State
-from orchestrator.language.model import Test
 from orchestrator.language.program import Playbook
 from orchestrator.language.simulator.clock import in_virtual_time
 from orchestrator.language.simulator.host import SimulatedHost
 from orchestrator.language.simulator.world import World
+from orchestrator.language.tested import Test
 from orchestrator.language.yaml_reader import read_yaml
 
 Host = TypeVar("Host", bound="LabHost")

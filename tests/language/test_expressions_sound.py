@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -14,9 +15,10 @@ from orchestrator.alerts.alert import Alert, Observable, SeverityField, Status, 
 from orchestrator.contract.values import AccountName, Domain, FileHash, FileRef, HostName, IpAddress, Network, Severity
 from orchestrator.errors import ExpressionError, FindingLevel, LimitExceeded, ValueAbsent, WrongType
 from orchestrator.language.calendars import Calendar
-from orchestrator.language.expressions import Expression, check_types, compile_condition, compile_value
+from orchestrator.language.expressions import Expression, check_types, compile_condition, compile_value, infer
 from orchestrator.language.expressions.filters.registry import FILTERS, TESTS, Tool
-from orchestrator.language.expressions.kinds import ListOf, Type, as_type, is_number, is_text
+from orchestrator.language.expressions.fitting import unfit
+from orchestrator.language.expressions.kinds import Model, Record, Type, as_type, fields_of
 
 NOW = datetime(2026, 5, 6, 10, tzinfo=UTC)
 FULL = Alert.model_validate(
@@ -107,9 +109,6 @@ TEXTS = [
     "'%Y'",
     "'UTC'",
 ]
-FIELDS = ["source", "ip", "port", "user", "name", "mail", "title", "observables", "type", "value", "severity", "attack",
-          "time", "file", "sha256", "a", "b", "c", "d", "score", "tags", "seen", "kind", "count", "host", "holidays",
-          "domain", "0"]  # fmt: skip
 LITERALS = ["1", "0", "-1", "2.5", "true", "none", "[]", "['a', 1]", "['a', 'b']", "{'a': 1}", "[1, 2]", "[1.5, 2]",
             "days(3)", "now()", "['type', 'value']", "['10.0.0.0/8']", *TEXTS]  # fmt: skip
 OPERATORS = ["+", "-", "*", "/", "//", "%", "~", "==", "!=", "<", ">", "<=", ">=", "in", "not in", "and", "or"]
@@ -117,70 +116,92 @@ UNCHECKED = {"from_json"}
 """what it gives is for nobody to know"""
 
 
+def typed(source: str) -> Type:
+    """The type of an expression in this world."""
+    return infer(compile_value(source).node, SCOPE)
+
+
 class Grower:
-    """Builds expressions out of smaller ones that the checker let through."""
+    """Builds expressions out of smaller ones that the checker let through; mostly of parts that fit."""
 
     def __init__(self, draw: Any) -> None:
         self._draw = draw
-        self.pool = list(SCOPE)
+        self.pool = {source: typed(source) for source in [*SCOPE, *LITERALS]}
 
     def one(self) -> str:
         """A new expression, right or wrong."""
-        maker = self._draw(
-            st.sampled_from([self._operator, self._filter, self._filter, self._test, self._field, self._form])
-        )
-        return str(maker())
+        makers = [self._operator, self._filter, self._filter, self._filter, self._test, self._field, self._form]
+        return str(self._pick(makers)())
+
+    def _pick(self, choices: Sequence[Any]) -> Any:
+        return self._draw(st.sampled_from(choices))
 
     def _any(self) -> str:
-        return str(self._draw(st.sampled_from(self.pool + LITERALS)))
+        return str(self._pick(list(self.pool)))
+
+    def _of(self, wanted: Type) -> str:
+        """One that fits, most of the time."""
+        if self._draw(st.integers(0, 9)) == 0:
+            return self._any()
+        fitting = [one for one, found in self.pool.items() if found.there.kinds and not unfit(wanted, found)]
+        return str(self._pick(fitting)) if fitting else self._any()
 
     def _operator(self) -> str:
-        return f"({self._any()} {self._draw(st.sampled_from(OPERATORS))} {self._any()})"
+        left = self._any()
+        return f"({left} {self._pick(OPERATORS)} {self._of(self.pool[left].there)})"
 
     def _filter(self) -> str:
-        name = self._draw(st.sampled_from(sorted({*FILTERS, "default"} - UNCHECKED)))
+        name = self._pick(sorted({*FILTERS, "default"} - UNCHECKED))
         if name == "default":
             return f"({self._any()} | default({self._any()}))"
         tool = FILTERS[name]
-        arguments = self._arguments(tool)
+        objects = [one for one, found in self.pool.items() if names_in(found.item)]
+        value = str(self._pick(objects)) if tool.literals and self._draw(st.booleans()) else self._of(tool.takes)
+        arguments = self._arguments(tool, self.pool[value])
         if tool.applies is not None and self._draw(st.booleans()):
-            test = self._draw(st.sampled_from(sorted(TESTS)))
-            arguments = [*arguments, f"'{test}'", *self._arguments(TESTS[test])]
-        return f"({self._any()} | {name}({', '.join(arguments)}))"
+            test = self._pick(sorted(TESTS))
+            arguments = [*arguments, f"'{test}'", *self._arguments(TESTS[test], self.pool[value])]
+        return f"({value} | {name}({', '.join(arguments)}))"
 
     def _test(self) -> str:
-        name = self._draw(st.sampled_from(sorted(TESTS)))
-        return f"({self._any()} is {name}({', '.join(self._arguments(TESTS[name]))}))"
+        tool = TESTS[self._pick(sorted(TESTS))]
+        value = self._of(tool.takes)
+        return f"({value} is {tool.name}({', '.join(self._arguments(tool, self.pool[value]))}))"
 
-    def _arguments(self, tool: Tool) -> list[str]:
+    def _arguments(self, tool: Tool, value: Type) -> list[str]:
         count = self._draw(st.integers(tool.least, len(tool.arguments)))
-        return [
-            self._argument(wanted, literal=place < tool.literals) for place, wanted in enumerate(tool.arguments[:count])
-        ]
+        found = []
+        for place, wanted in enumerate(tool.arguments[:count]):
+            found.append(self._literal(tool, value) if place < tool.literals else self._of(wanted))
+        return found
 
-    def _argument(self, wanted: Type, *, literal: bool) -> str:
-        if literal:
-            lists = any(isinstance(kind, ListOf) for kind in wanted.kinds)
-            return (
-                "['type', 'value']"
-                if lists
-                else self._draw(st.sampled_from([*TEXTS, *(f"'{name}'" for name in FIELDS)]))
-            )
-        if all(is_number(kind) for kind in wanted.kinds):
-            return str(self._draw(st.sampled_from(["0", "1", "2", "whole", self._any()])))
-        return self._draw(st.sampled_from(TEXTS)) if all(is_text(kind) for kind in wanted.kinds) else self._any()
+    def _literal(self, tool: Tool, value: Type) -> str:
+        """A literal that could be meant: the name of a field of the items, a column of them, a form."""
+        fields = names_in(value.item if value.item.kinds else value)
+        literals = [*(f"'{name}'" for name in fields), *TEXTS]
+        known = {"table": [f"['{name}']" for name in fields], "digest": ["'md5'", "'sha256'"]}
+        return str(self._pick(known.get(tool.name) or literals))
 
     def _field(self) -> str:
-        inside = self._draw(st.booleans())
-        return (
-            f"({self._any()}).{self._draw(st.sampled_from(FIELDS[:-1]))}" if inside else f"{self._any()}[{self._any()}]"
-        )
+        value = self._any()
+        if self._draw(st.booleans()):
+            return f"({value}).{self._pick(names_in(self.pool[value]) or ['name'])}"
+        return f"{value}[{self._any()}]"
 
     def _form(self) -> str:
         a, b, c = self._any(), self._any(), self._any()
         forms = [f"[{a}, {b}]", f"(not {a})", f"(-{a})", f"{{'a': {a}, 'b': {b}}}", f"({a} < {b} <= {c})",
-                 f"({a} if {b} else {c})", f"({a} if {b})", f"({a} and {b} == {c})"]  # fmt: skip
-        return str(self._draw(st.sampled_from(forms)))
+                 f"({a} if {b} else {c})", f"({a} if {b})", f"({a} and {b} == {c})",
+                 f"({a} if {a} else {b})"]  # fmt: skip
+        return str(self._pick(forms))
+
+
+def names_in(found: Type) -> list[str]:
+    """The names of the fields that a value may have."""
+    names: list[str] = []
+    for kind in found.kinds:
+        names += fields_of(kind.cls) if isinstance(kind, Model) else kind.fields if isinstance(kind, Record) else ()
+    return names
 
 
 def let_through(source: str) -> tuple[Expression, Expression, bool] | None:
@@ -223,7 +244,7 @@ def test_what_the_checker_lets_through_fails_on_no_type(data: st.DataObject, nam
         condition, value, surely = found
         evaluated(condition, names, surely=True)
         evaluated(value, names, surely=surely)
-        grower.pool.append(source)
+        grower.pool[source] = typed(source)
 
 
 @pytest.mark.parametrize("tool", [*FILTERS.values(), *TESTS.values()], ids=lambda tool: tool.name)

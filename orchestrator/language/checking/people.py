@@ -16,7 +16,6 @@ from orchestrator.language.model import (
     ApprovalStep,
     Ask,
     AskStep,
-    By,
     Step,
     every_step,
     inside,
@@ -24,6 +23,7 @@ from orchestrator.language.model import (
 )
 from orchestrator.language.outputs import ApprovalOutput, annotated_output
 from orchestrator.language.program import paths_of_step
+from orchestrator.language.started import By
 from orchestrator.language.yaml_reader import Path
 
 if TYPE_CHECKING:

@@ -55,7 +55,8 @@ def wait(check: Checker, step: WaitStep, path: Path, around: Around) -> Any:
 def set_(check: Checker, step: SetStep, path: Path, around: Around) -> None:
     """Variables get the types of their values; one that may be none may be absent later."""
     kinds = {name: check.tree((*path, "set", name), source, around) for name, source in step.set.items()}
-    around.vars |= kinds
+    # what is absent fails the step; what is none is given to the name as it is
+    around.vars |= {name: kind.there | NONE if "none" in kind.lacks else kind.there for name, kind in kinds.items()}
     around.maybe_vars -= kinds.keys()
 
 

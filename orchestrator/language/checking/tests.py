@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from orchestrator.errors import FailureKind
 from orchestrator.language.checking.actions import annotated, literal
 from orchestrator.language.checking.checker import did_you_mean
-from orchestrator.language.model import ActionStep, ApprovalStep, AskStep, PlaybookStep, Test
+from orchestrator.language.model import ActionStep, ApprovalStep, AskStep, PlaybookStep
+from orchestrator.language.tested import Test
 from orchestrator.language.typed import validate_all
 from orchestrator.language.yaml_reader import Path
 

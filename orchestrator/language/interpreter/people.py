@@ -26,8 +26,9 @@ from orchestrator.language.interpreter.ends import StepFailed, invalid, leave_if
 from orchestrator.language.interpreter.progress import Covered
 from orchestrator.language.interpreter.run import Run
 from orchestrator.language.interpreter.scope import Path, Scope, State, told
-from orchestrator.language.model import ActionStep, Approval, ApprovalStep, Ask, AskStep, By, Step, every_step, named
+from orchestrator.language.model import ActionStep, Approval, ApprovalStep, Ask, AskStep, Step, every_step, named
 from orchestrator.language.paths import stages
+from orchestrator.language.started import By
 from orchestrator.language.typed import Spec, validate_all
 
 T = TypeVar("T")

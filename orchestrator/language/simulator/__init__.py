@@ -10,7 +10,6 @@ from pathlib import Path
 from orchestrator.errors import TocsinError
 from orchestrator.language.host import RunContext
 from orchestrator.language.interpreter import Capabilities, RunResult, begin, carry_out
-from orchestrator.language.model import Test
 from orchestrator.language.program import Playbook
 from orchestrator.language.reference import ReferenceData
 from orchestrator.language.simulator.answers import TestMistake
@@ -21,6 +20,7 @@ from orchestrator.language.simulator.host import SimulatedHost
 from orchestrator.language.simulator.site import site_of
 from orchestrator.language.simulator.starts import Decode, Joining, Samples, Start, joining_of, start_of
 from orchestrator.language.simulator.world import World
+from orchestrator.language.tested import Test
 
 REQUESTER = "the requester"
 

@@ -9,12 +9,13 @@ from orchestrator.contract.values import NormalisedText, Severity
 from orchestrator.language.expressions import plain
 from orchestrator.language.host import StepStatus
 from orchestrator.language.interpreter import Capabilities, RunResult
-from orchestrator.language.model import ActionStep, Test, every_step
+from orchestrator.language.model import ActionStep, every_step
 from orchestrator.language.packing import packer_for
 from orchestrator.language.program import Playbook
 from orchestrator.language.simulator.answers import fits
 from orchestrator.language.simulator.starts import moment
 from orchestrator.language.simulator.world import Happened, World
+from orchestrator.language.tested import Test
 
 MOST_LOOKS = 20_000
 """orders that are tried before two lists count as different"""

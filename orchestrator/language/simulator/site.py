@@ -9,11 +9,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from orchestrator.language.calendars import Calendar
-from orchestrator.language.model import Test
 from orchestrator.language.program import Playbook
 from orchestrator.language.reference import ListType, ReferenceData, ReferenceList, names_in, restore
 from orchestrator.language.reference_reader import CalendarDocument, calendar_of
 from orchestrator.language.simulator.answers import TestMistake
+from orchestrator.language.tested import Test
 
 
 def site_of(playbook: Playbook, test: Test, data: ReferenceData | None) -> dict[str, Any]:

@@ -13,7 +13,9 @@ WITH had AS (SELECT alert_key, bool_or(how = 'started') AS started FROM tocsin.c
 SELECT (SELECT count(*) FROM had WHERE started) AS started,
        (SELECT count(*) FROM had WHERE NOT started) AS joined,
        (SELECT COALESCE(sum(alerts), 0) FROM tocsin.unmatched) AS unmatched,
-       (SELECT count(*) FROM tocsin.dead_letter) AS dead_lettered,
+       (SELECT count(*) FROM tocsin.dead_letter d WHERE NOT EXISTS (
+            SELECT 1 FROM tocsin.alert a JOIN had ON had.alert_key = a.key
+            WHERE (a.topic, a.partition, a."offset") = (d.topic, d.partition, d."offset"))) AS dead_lettered,
        (SELECT count(*) FROM tocsin.action) AS actions,
        (SELECT count(DISTINCT body->>'key') FROM tocsin.audit_event WHERE type = 'action.intended') AS intents,
        (SELECT count(DISTINCT body->>'key') FROM tocsin.audit_event
