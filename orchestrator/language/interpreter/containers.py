@@ -284,3 +284,40 @@ def entered(
             yield here, step.parallel, scope
         case _:
             raise invalid(name, f"`{wanted}` stands where nobody can say beforehand what it will do")
+
+
+def lists_around(steps: tuple[Step, ...], path: Path) -> list[tuple[tuple[Step, ...], Path]]:
+    """The lists of steps around the step at a path, from the outside; an item or a turn of a loop begins anew."""
+    around, at = [(steps, path[:0])], 0
+    while True:
+        step, rest = dict(named(around[-1][0]))[path[at]], path[at + 1 :]
+        if not rest:
+            return around
+        inner, parts, anew = _into(step, rest)
+        at += 1 + parts
+        around = [*([] if anew else around), (inner, path[:at])]
+
+
+def _into(step: Step, rest: Path) -> tuple[tuple[Step, ...], int, bool]:
+    """The list of a step that the rest of a path leads into, by how many of its parts, and whether of a loop's turn."""
+    handler = () if isinstance(step.on_error, str) else step.on_error
+    match step:
+        case ForEachStep() if rest[1] == "on_error" and handler:
+            return handler, 2, True
+        case ForEachStep():
+            return step.for_each.steps, 1, True
+        case _ if rest[0] == "on_error" and handler:
+            return handler, 1, False
+        case RepeatStep():
+            return step.repeat.steps, 1, True
+        case IfStep():
+            return step.then if rest[0] == "then" else step.else_, 1, False
+        case SwitchStep():
+            default = step.default or ()
+            return default if rest[0] == "default" else step.cases[rest[0].removeprefix("case ")], 1, False
+        case ParallelStep():
+            return step.parallel, 0, False
+        case DoStep():
+            return step.do, 0, False
+        case _:
+            return (), 0, False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterator, Mapping
+from collections.abc import Awaitable, Collection, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -20,7 +20,7 @@ from orchestrator.language.host import (
     StepStatus,
 )
 from orchestrator.language.interpreter.actions import call_for
-from orchestrator.language.interpreter.containers import entered
+from orchestrator.language.interpreter.containers import entered, lists_around
 from orchestrator.language.interpreter.ends import StepFailed, invalid, leave_if_cancelled
 from orchestrator.language.interpreter.progress import Covered
 from orchestrator.language.interpreter.run import Run
@@ -36,7 +36,7 @@ MOST_REQUESTS = 1_000
 
 async def approval(run: Run, name: str, step: ApprovalStep, here: Path, scope: Scope) -> State:
     """Ask whether what it covers is sent."""
-    shown = dict(_shown(run, name, step, scope))
+    shown = _as_shown(run, name, step, here, scope)
     calls = tuple(call for call in shown.values() if call is not None)
     if calls:
         joined = run.host.joined().count
@@ -104,11 +104,24 @@ def _go_on(run: Run, scope: Scope) -> None:
         budget.go_on(run.host.now())
 
 
-def _shown(run: Run, name: str, step: ApprovalStep, scope: Scope) -> Iterator[tuple[Path, ActionCall | None]]:
+def _as_shown(run: Run, name: str, step: ApprovalStep, here: Path, scope: Scope) -> dict[Path, ActionCall | None]:
+    """What the card shows: rendered once, also where the run goes on elsewhere while people are asked."""
+
+    def read() -> list[tuple[Path, Any]]:
+        found = dict(_shown(run, name, step, here, scope))
+        return [(path, call and call.model_dump(mode="json")) for path, call in found.items()]
+
+    listed = run.once((*here, "shown"), read)
+    return {tuple(path): ActionCall.model_validate(call) if call else None for path, call in listed}
+
+
+def _shown(
+    run: Run, name: str, step: ApprovalStep, here: Path, scope: Scope
+) -> Iterator[tuple[Path, ActionCall | None]]:
     """Every call that the covered steps will make, by its path; none where the step would not run."""
     count = 0
     for covered in step.approval.covers:
-        for path, inner, seen in _places(run, name, covered, run.playbook.model.steps, (), scope):
+        for path, inner, seen in _after(run, name, covered, here, scope):
             count += 1
             if count > MOST_REQUESTS:
                 raise invalid(name, f"covers more than {MOST_REQUESTS} requests; nobody could judge them")
@@ -117,12 +130,35 @@ def _shown(run: Run, name: str, step: ApprovalStep, scope: Scope) -> Iterator[tu
             yield path, call_for(run, covered, inner, path, seen) if holds else None
 
 
+def _after(
+    run: Run, name: str, wanted: str, here: Path, scope: Scope
+) -> Iterator[tuple[Path, ActionStep, Scope]]:  # fmt: skip
+    """Where the step of this id will stand after this one: in an item of a loop, or a turn, only in that very one."""
+    if here[0] == "on_failure":
+        return
+    for steps, path in reversed(lists_around(run.playbook.model.steps, here)):
+        places = [place for place, _ in named(steps)]
+        later = steps[places.index(here[len(path)]) + 1 :]
+        if any(inner.id == wanted for inner in every_step(later)):
+            behind = set(places[: len(steps) - len(later)])
+            yield from _places(run, name, wanted, steps, path, scope, behind)
+            return
+
+
 def _places(
-    run: Run, name: str, wanted: str, steps: tuple[Step, ...], path: Path, scope: Scope
+    run: Run,
+    name: str,
+    wanted: str,
+    steps: tuple[Step, ...],
+    path: Path,
+    scope: Scope,
+    behind: Collection[str] = (),
 ) -> Iterator[tuple[Path, ActionStep, Scope]]:
     """Where the step of this id will stand, once for each item of the loops around it, with what it will see."""
     for place, step in named(steps):
         here = (*path, place)
+        if place in behind:
+            continue
         if step.id == wanted and isinstance(step, ActionStep):
             yield here, step, scope
         elif any(inner.id == wanted for inner in every_step((step,))):
@@ -155,15 +191,19 @@ def _auto(run: Run, step: ApprovalStep, scope: Scope) -> dict[str, Any] | None:
 def _question(
     run: Run, name: str, text: str, by: By, asked: Approval | Ask, here: Path, scope: Scope
 ) -> dict[str, Any]:
-    """What every question says; its times are read once."""
+    """What every question says; its words and times are read once."""
     since = run.deadline(here, asked.within) - parse_duration(asked.within)
     escalate = asked.escalate
+
+    def words() -> dict[str, str | None]:
+        user = str(run.render(name, by.user, scope, "by")) if by.user else None
+        return {"ask": str(run.render(name, text, scope, "ask")), "user": user}
+
     return {
         "step": name,
         "path": here,
-        "ask": str(run.render(name, text, scope, "ask")),
+        **run.once((*here, "words"), words),
         "group": by.group,
-        "user": str(run.render(name, by.user, scope, "by")) if by.user else None,
         "count": by.count,
         "distinct": by.distinct,
         "deadline": since + parse_duration(asked.within),
