@@ -40,8 +40,10 @@ MOST_REQUESTS = 1_000
 async def approval(run: Run, name: str, step: ApprovalStep, here: Path, scope: Scope) -> State:
     """Ask whether what it covers is sent."""
     asked = run.once(here, "asked", lambda: _asked(run, name, step, here, scope))
-    shown = {tuple(path): ActionCall.model_validate(call) if call else None for path, call in asked["shown"]}
-    calls = tuple(call for call in shown.values() if call is not None)
+    shown = [
+        (tuple(path), ActionCall.model_validate(call) if call else None, why) for path, call, why in asked["shown"]
+    ]
+    calls = tuple(call for _, call, _ in shown if call is not None)
     if calls:
         request = ApprovalRequest(calls=calls, **asked["request"])
         decision = await _waiting(run, scope, request, run.host.ask)
@@ -50,7 +52,7 @@ async def approval(run: Run, name: str, step: ApprovalStep, here: Path, scope: S
         decision = Decision(status=StepStatus.SKIPPED)
     _saw_answer(run, step, decision.trust)
     run.progress.asked_about.update(step.approval.covers)
-    run.progress.covered.update({path: Covered(call, decision) for path, call in shown.items()})
+    run.progress.covered.update({path: Covered(call, why, decision) for path, call, why in shown})
     if decision.status is StepStatus.FAILED:
         message = decision.note or "nobody answered in time"
         raise StepFailed(name, StepError(kind=FailureKind.REFUSED_BY_POLICY, message=message))
@@ -59,11 +61,11 @@ async def approval(run: Run, name: str, step: ApprovalStep, here: Path, scope: S
 
 def _asked(run: Run, name: str, step: ApprovalStep, here: Path, scope: Scope) -> dict[str, Any]:
     """Question and calls as plain data: rendered once, also where the run goes on elsewhere while people think."""
-    shown = dict(_shown(run, name, step, here, scope))
-    calls = tuple(call for call in shown.values() if call is not None)
+    shown = list(_shown(run, name, step, here, scope))
+    calls = tuple(call for _, call, _ in shown if call is not None)
     request = _request(run, name, step, here, calls, scope) if calls else None
     return {
-        "shown": [[list(path), call.model_dump(mode="json") if call else None] for path, call in shown.items()],
+        "shown": [[list(path), call.model_dump(mode="json") if call else None, why] for path, call, why in shown],
         "request": request.model_dump(mode="json", exclude={"calls"}) if request else None,
         "joined": run.host.joined().count,
     }
@@ -126,8 +128,8 @@ def _go_on(run: Run, scope: Scope) -> None:
 
 def _shown(
     run: Run, name: str, step: ApprovalStep, here: Path, scope: Scope
-) -> Iterator[tuple[Path, ActionCall | None]]:
-    """Every call that the covered steps will make, by its path; none where the step would not run."""
+) -> Iterator[tuple[Path, ActionCall | None, dict[str, Any]]]:
+    """Every call that the covered steps will make, with its path; none where the step would not run, and why."""
     count = 0
     for covered in step.approval.covers:
         for path, inner, seen in _later(run, name, covered, here, scope):
@@ -136,7 +138,7 @@ def _shown(
                 raise invalid(name, f"covers more than {MOST_REQUESTS} requests; nobody could judge them")
             holds, reason = run.gate(covered, inner, seen)
             run.saw_gate(inner, reason)
-            yield path, call_for(run, covered, inner, path, seen) if holds else None
+            yield path, call_for(run, covered, inner, path, seen) if holds else None, {} if holds else reason
 
 
 def _later(run: Run, name: str, wanted: str, here: Path, scope: Scope) -> Iterator[tuple[Path, ActionStep, Scope]]:

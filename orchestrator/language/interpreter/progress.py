@@ -75,9 +75,10 @@ class Ended:
 
 @dataclass
 class Covered:
-    """What an approval has decided of a step: the call as it was shown, none where it would not have run."""
+    """What an approval has decided of a step: the call as it was shown, or why it would not have run."""
 
     call: ActionCall | None
+    reason: dict[str, Any]
     decision: Decision
 
 
@@ -123,7 +124,10 @@ class Progress:
             "marks": [[list(path), packer.pack(one)] for path, one in self.marks.items()],
             "budgets": [[list(path), packer.pack([one.ends, one.since])] for path, one in self.budgets.items()],
             "covered": [
-                [list(path), one.call and one.call.model_dump(mode="json"), one.decision.model_dump(mode="json")]
+                [
+                    list(path), one.call and one.call.model_dump(mode="json"), one.reason,
+                    one.decision.model_dump(mode="json"),
+                ]
                 for path, one in self.covered.items()
             ],
             "asked_about": sorted(self.asked_about),
@@ -141,8 +145,10 @@ class Progress:
             marks={tuple(path): packer.unpack(one) for path, one in packed["marks"]},
             budgets={tuple(path): Budget(*packer.unpack(one)) for path, one in packed["budgets"]},
             covered={
-                tuple(path): Covered(ActionCall.model_validate(call) if call else None, Decision.model_validate(one))
-                for path, call, one in packed["covered"]
+                tuple(path): Covered(
+                    ActionCall.model_validate(call) if call else None, reason, Decision.model_validate(decision)
+                )
+                for path, call, reason, decision in packed["covered"]
             },
             asked_about=set(packed["asked_about"]),
             traces=[Trace.model_validate(one) for one in packed["traces"]],

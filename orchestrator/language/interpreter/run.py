@@ -206,7 +206,7 @@ class Run:
         if covered is None:
             reason: dict[str, Any] = {"approval": "what it would do here was not shown"}
         else:
-            reason = {"approval": covered.decision.status} if covered.call is not None else {"when": False}
+            reason = {"approval": covered.decision.status} if covered.call is not None else covered.reason
         self._skip((*path, name), step, scope, reason)
         return False
 

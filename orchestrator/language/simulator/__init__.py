@@ -15,7 +15,7 @@ from orchestrator.language.reference import ReferenceData
 from orchestrator.language.simulator.answers import TestMistake
 from orchestrator.language.simulator.clock import NothingMoves, in_virtual_time
 from orchestrator.language.simulator.compare import differences
-from orchestrator.language.simulator.coverage import Coverage
+from orchestrator.language.simulator.coverage import Branch, Coverage
 from orchestrator.language.simulator.host import SimulatedHost
 from orchestrator.language.simulator.site import site_of
 from orchestrator.language.simulator.starts import Decode, Joining, Samples, Start, joining_of, start_of
@@ -183,6 +183,7 @@ async def _detached(world: World) -> None:
 
 
 __all__ = [
+    "Branch",
     "Coverage",
     "Decode",
     "Played",
