@@ -285,6 +285,8 @@ def _arithmetic(inference: Inference, node: nodes.BinExpr, env: Env) -> Type:
 
 
 def _sign(inference: Inference, node: nodes.UnaryExpr, env: Env) -> Type:
+    if is_literal(node):
+        return constant(literal(node))
     inner = inference.of(node.node, env)
     return _result(inference, node, signed(inner), env, (inner,))
 
