@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from random import Random
 
 from bench.mutants.mutation import Change, Mutation, Mutator, applied, change, choose
@@ -259,7 +260,7 @@ def _joints(source: Source, region: Region) -> list[tuple[Span, Span]]:
     start = region.at.start
     sides = [Span(start + edges[i][1], start + edges[i + 1][0]) for i in range(len(edges) - 1)]
     trimmed = [_trimmed(source, side) for side in sides]
-    return list(zip(trimmed, trimmed[1:], strict=False))
+    return list(pairwise(trimmed))
 
 
 def _trimmed(source: Source, span: Span) -> Span:
