@@ -32,7 +32,8 @@ SELECT EXISTS (SELECT FROM tocsin.playbook_version WHERE digest = :digest AND na
 # a sub-playbook is asked for by the run that calls it (which has ended by now, if it does not wait for it), a scheduled
 # one by the file that holds its schedule
 CALLED = text("""
-SELECT EXISTS (SELECT FROM tocsin.playbook_version WHERE digest = :digest AND name = :playbook) AS registered,
+SELECT EXISTS (SELECT FROM tocsin.playbook_version WHERE digest = :digest AND name = :playbook)
+    OR EXISTS (SELECT FROM tocsin.playbook_registered WHERE digest = :digest AND name = :playbook) AS registered,
     EXISTS (SELECT FROM tocsin.run WHERE workflow_id = :parent AND event = :event) AS called,
     (SELECT document->'trigger'->'schedule' FROM tocsin.playbook_version WHERE digest = :digest) AS schedule
 """)
