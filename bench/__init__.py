@@ -1,1 +1,1 @@
-"""Measurements and long trials, run by hand: `python -m bench.<name> --help`."""
+"""Measurements, against hand-written equivalents in the same run where there are any; nothing here asserts a time."""

@@ -1,1 +1,1 @@
-"""Proof of the checker: playbooks with one mistake each, made by a machine, and what was said of them before they ran."""
+"""Proof of the checker: playbooks with one machine-made mistake each, and what was said of them before they ran."""

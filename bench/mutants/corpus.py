@@ -25,11 +25,11 @@ SAMPLES = Samples(SHIPPED / "samples", decode_sample)
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder of playbooks with its lists and calendars; `playbooks` are all of it, those without a mistake."""
+    """A folder of playbooks; `site` has its lists and calendars, where it keeps any."""
 
     reads: Mapping[str, Read]
     playbooks: Mapping[str, Playbook]
-    site: ReferenceData
+    site: ReferenceData | None
     loaded: Loaded
 
 
@@ -49,7 +49,8 @@ def corpus(capabilities: Capabilities, folders: Iterable[Path] = (SHIPPED, EXAMP
 
 
 def _folder(path: Path, capabilities: Capabilities) -> Folder:
-    site = load_reference(path).data
+    found = load_reference(path)
+    site = found.data if found.files else None
     reads = [read_file(file) for file in files_of(path)]
     loaded = check_all(reads, capabilities, site, SAMPLES.folder)
     if loaded.errors:

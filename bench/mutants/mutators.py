@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from random import Random
 
 from bench.mutants.mutation import Change, Mutation, Mutator, applied, change, choose
@@ -171,7 +172,7 @@ def _unit(by: Callable[[str, str, Random], str]) -> Mutator:
         if part is None:
             return None
         found = wanted.fullmatch(part.scalar or "")
-        assert found is not None  # noqa: S101 - looked at above
+        assert found is not None
         new = by(found[1], found[2], rng)
         return change(source, _unquoted(source, part.at), new, {part.name, found[0], new})
 
@@ -260,7 +261,7 @@ def _joints(source: Source, region: Region) -> list[tuple[Span, Span]]:
     start = region.at.start
     sides = [Span(start + edges[i][1], start + edges[i + 1][0]) for i in range(len(edges) - 1)]
     trimmed = [_trimmed(source, side) for side in sides]
-    return list(zip(trimmed, trimmed[1:], strict=False))
+    return list(pairwise(trimmed))
 
 
 def _trimmed(source: Source, span: Span) -> Span:
@@ -324,7 +325,9 @@ def _doubled_step(source: Source, rng: Random) -> Change | None:
 
 def _is_block(source: Source, step: Part) -> bool:
     """Whether a step has lines of its own, so that it can be moved."""
-    return not step.flow and source.said(step.whole).lstrip().startswith("- ") and source.said(step.whole).endswith("\n")
+    return (
+        not step.flow and source.said(step.whole).lstrip().startswith("- ") and source.said(step.whole).endswith("\n")
+    )
 
 
 def _swapped(source: Source, rng: Random) -> Change | None:
@@ -361,7 +364,9 @@ def _moved(source: Source, rng: Random) -> Change | None:
         return None
     step, other = rng.choice(pairs)
     text = _indented(source.said(step.whole), _column(source, other) - _column(source, step))
-    target = Span(other.whole.end, other.whole.end) if rng.random() < 0.5 else Span(other.whole.start, other.whole.start)
+    target = (
+        Span(other.whole.end, other.whole.end) if rng.random() < 0.5 else Span(other.whole.start, other.whole.start)
+    )
     if step.whole.start < target.start < step.whole.end or _is_only(source, step):
         return None
     told = f"moved {_named(source, step)} beside {_named(source, other)}"

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-BESIDE = {
-    "a": "s", "b": "v", "c": "x", "d": "f", "e": "r", "f": "g", "g": "h", "h": "j", "i": "o", "j": "k", "k": "l", "l": "k",
-    "m": "n", "n": "m", "o": "p", "p": "o", "q": "w", "r": "t", "s": "d", "t": "y", "u": "i", "v": "c", "w": "e", "x": "z",
-    "y": "u", "z": "x",
-}  # fmt: skip
+BESIDE = dict(zip("abcdefghijklmnopqrstuvwxyz", "svxfrghjoklknmpowtdyicezux", strict=True))
 
 
 def misspelt(word: str, rng: Random) -> str:

@@ -113,7 +113,9 @@ class Source:
             at = Span(_start(value), self._end(value))
             key_role = KEYS.get(state, Role.KEY)
             role = _role(state, key.value, value)
-            yield Part(here, value, at, cut, role, bool(node.flow_style), Span(_start(key), key.end_mark.index), key_role)
+            yield Part(
+                here, value, at, cut, role, bool(node.flow_style), Span(_start(key), key.end_mark.index), key_role
+            )
             yield from self._inside(value, here, inner)
 
     def _items(self, node: SequenceNode, path: Path, state: str) -> Iterator[Part]:

@@ -47,7 +47,9 @@ _WORD = re.compile(
     r"""(?P<string>\\"(?:(?!\\").)*\\"|"[^"]*"|'[^']*')|(?P<number>\d+(?:\.\d+)?)|(?P<name>[A-Za-z_]\w*)|(?P<sign>\S)""",
     re.DOTALL,
 )
-_KEYWORDS = frozenset({"and", "or", "not", "in", "is", "if", "else", "elif", "endif", "for", "endfor", "true", "false", "none"})
+_KEYWORDS = frozenset(
+    {"and", "or", "not", "in", "is", "if", "else", "elif", "endif", "for", "endfor", "true", "false", "none"}
+)
 _BELOW = {"steps": Kind.STEP, "vars": Kind.VARIABLE, "inputs": Kind.INPUT, "lists": Kind.LIST, "calendars": Kind.LIST}
 _BRACES = re.compile(r"\{\{(?P<value>.*?)\}\}|\{%-?\s*(?P<statement>.*?)%\}", re.DOTALL)
 

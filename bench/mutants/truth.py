@@ -10,10 +10,11 @@ from pydantic import ValidationError
 
 from orchestrator.errors import ExpressionError, FailureKind, TocsinError, ValueAbsent
 from orchestrator.language.interpreter import Capabilities
-from orchestrator.language.model import PlaybookDocument, PlaybookStep, Test, every_step
+from orchestrator.language.model import PlaybookDocument, PlaybookStep, every_step
 from orchestrator.language.program import Playbook
 from orchestrator.language.reference import ReferenceData
 from orchestrator.language.simulator import Played, Samples, Start, TestMistake, Unforeseen, play, start_of
+from orchestrator.language.tested import Test
 from orchestrator.language.yaml_reader import read_yaml
 
 
@@ -35,7 +36,7 @@ class World:
 
     capabilities: Capabilities
     samples: Samples
-    site: ReferenceData
+    site: ReferenceData | None
     playbooks: Mapping[str, Playbook]
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import socket
 import sys
 import uuid
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from cyclopts import App
 from temporalio.client import WorkflowFailureError
@@ -15,14 +18,15 @@ from temporalio.client import WorkflowFailureError
 from orchestrator.actions.catalog import scan
 from orchestrator.alerts.alert import Alert
 from orchestrator.alerts.decode import Decoder, decode_sample
-from orchestrator.alerts.explain import find, runs_of
+from orchestrator.alerts.explain import PLACE, Record, find, has_read, records_of, story_of
 from orchestrator.alerts.record import Batch, PostgresRecorder, Received
 from orchestrator.alerts.requests import StartRequest
 from orchestrator.alerts.sources import NotAnAlert
+from orchestrator.audit.greeting import greet
 from orchestrator.audit.kafka import Outgoing, PatientProducer
 from orchestrator.bootstrap import Tocsin, connected, load
 from orchestrator.cli.console import as_json, say, table
-from orchestrator.errors import DeadLetter, FilesRefused, TocsinError
+from orchestrator.errors import DeadLetter, FilesRefused, TocsinError, Unavailable
 from orchestrator.language.packing import packer_for
 from orchestrator.language.program import Playbook
 from orchestrator.local.endpoints import current_endpoints
@@ -56,18 +60,12 @@ async def send(file: Path, *, topic: str | None = None) -> None:
     settings = load_settings()
     raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     records = records_of(raw)
-    kafka = settings.kafka.client_options(current_endpoints(settings).kafka)
+    bootstrap = current_endpoints(settings).kafka
+    await asyncio.to_thread(greet, settings.kafka, bootstrap)
+    kafka = settings.kafka.client_options(bootstrap)
     producer = PatientProducer(kafka, topic or settings.kafka.topics.alerts, what="the records")
     await producer.write([Outgoing(record) for record in records])
     say(f"{len(records)} records sent")
-
-
-def records_of(raw: bytes) -> list[bytes]:
-    """One record a line; a file whose first line does not end an object is one record."""
-    lines = [line for line in raw.splitlines() if line.strip()]
-    if lines and not lines[0].rstrip().endswith(b"}"):
-        return [raw.strip()]
-    return lines
 
 
 async def run(
@@ -178,21 +176,32 @@ async def explain(alert: str, *, json: bool = False) -> None:
     """
     settings = load_settings()
     endpoints = current_endpoints(settings)
+    if PLACE.fullmatch(alert):
+        await asyncio.to_thread(greet, settings.kafka, endpoints.kafka)
     async with connected(settings, endpoints) as tocsin:
-        record = await find(alert, tocsin.engine, settings.kafka.client_options(endpoints.kafka))
-        told: dict[str, object] = {"from": f"{record.topic}:{record.partition}:{record.offset}"}
-        try:
-            decoded = Decoder(settings.intake).decode(record.raw, record.topic, record.partition, record.offset)
-        except DeadLetter as reason:
-            told |= {"dead_letter": reason.reason, "message": str(reason)}
-        else:
-            if isinstance(decoded, NotAnAlert):
-                told["not_an_alert"] = decoded.kind
-            else:
-                told |= {"id": decoded.id, "key": decoded.key, "title": decoded.title}
-                told["playbooks"] = _considered(tocsin, decoded)
-                told["runs"] = await runs_of(tocsin.engine, decoded.key)
-        as_json(told) if json else _show(told)
+        for record in await find(alert, tocsin.engine, settings.kafka.client_options(endpoints.kafka)):
+            told = await _explained(tocsin, record)
+            as_json(told) if json else _show(told)
+
+
+async def _explained(tocsin: Tocsin, record: Record) -> dict[str, object]:
+    """What the record is, what was written down about it, and what the playbooks of today make of it."""
+    intake = tocsin.settings.intake
+    told: dict[str, object] = {"from": record.place if record.topic != "file" else "file"}
+    try:
+        decoded = Decoder(intake).decode(record.raw, record.topic, record.partition, record.offset)
+    except DeadLetter as reason:
+        return told | {"dead_letter": reason.reason, "message": str(reason)}
+    if isinstance(decoded, NotAnAlert):
+        return told | {"not_an_alert": decoded.kind}
+    key = record.key or decoded.key
+    story = await story_of(tocsin.engine, record, key)
+    told |= {"id": decoded.id, "key": key, "title": decoded.title, **story.model_dump(mode="json")}
+    if record.topic in (tocsin.settings.kafka.topics.alerts, *intake.extra_topics) and not story.runs:
+        options = tocsin.settings.kafka.client_options(tocsin.endpoints.kafka)
+        with suppress(Unavailable):
+            told["read"] = await asyncio.to_thread(has_read, options, intake.group, record)
+    return told | {"playbooks": _considered(tocsin, decoded)}
 
 
 def _considered(tocsin: Tocsin, alert: Alert) -> list[dict[str, object]]:
@@ -200,25 +209,36 @@ def _considered(tocsin: Tocsin, alert: Alert) -> list[dict[str, object]]:
     names = {"alert": alert, "now": alert.time}
     playbooks = load(tocsin.settings, scan()).playbooks.values()
     return [
-        {"playbook": one.name, "match": one.match.source, **asdict(one.match.explain(names))}
+        {"playbook": one.name, "digest": one.digest, "match": one.match.source, **asdict(one.match.explain(names))}
         for one in playbooks
         if one.match is not None
     ]
 
 
-def _show(told: dict[str, object]) -> None:
+def _show(told: dict[str, Any]) -> None:
+    say("")
     for name in ("from", "id", "key", "title", "dead_letter", "message", "not_an_alert"):
-        if name in told:
+        if told.get(name):
             say(f"{name}: {told[name]}")
-    for one in told.get("playbooks", []):  # type: ignore[attr-defined]
-        say(
-            f"\n{one['playbook']}: {'matches' if one['holds'] else 'does not match'}",
-            "green" if one["holds"] else "yellow",
-        )
+    if told.get("conflict"):
+        say("its id was known with other content, so it started nothing", "yellow")
+    if told.get("read") is False:
+        say("intake has not read it yet", "yellow")
+    today = {one["playbook"]: one for one in told.get("playbooks", [])}
+    for one in told.get("chosen", []):
+        changed = "" if today.get(one["playbook"], {}).get("digest") == one["digest"] else ", a version of then"
+        say(f"\n{one['playbook']}: chosen at {one['at']}{changed}", "green")
+        _show_values(one["values"])
+    for one in today.values():
+        say(f"\n{one['playbook']}: {'matches' if one['holds'] else 'does not match'}", "" if one["holds"] else "yellow")
         say(f"  {one['match']}", "dim")
-        for path, value in one["values"].items():
-            say(f"  {path} = {value!r}")
+        _show_values(one["values"])
         if one["error"]:
             say(f"  error: {one['error']}", "red")
-    for one in told.get("runs", []):  # type: ignore[attr-defined]
+    for one in told.get("runs", []):
         say(f"\n{one['how']}: {one['run']} ({one['state']}), workflow {one['workflow_id']}")
+
+
+def _show_values(values: dict[str, object]) -> None:
+    for path, value in values.items():
+        say(f"  {path} = {value!r}")

@@ -1,4 +1,4 @@
-"""`tocsin schema` and `graph`: what helps whoever writes a playbook, and whoever has to understand one."""
+"""`tocsin schema`, `graph` and `manual`: what helps whoever writes a playbook, or has to understand one."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from orchestrator.actions.catalog import scan
 from orchestrator.cli.console import say
 from orchestrator.errors import FilesRefused, Finding, Place
 from orchestrator.language.drawing import Paper, draw
+from orchestrator.language.manual import Manual
 from orchestrator.language.model import PlaybookDocument
 from orchestrator.language.schema import schema_text
 from orchestrator.language.yaml_reader import read_yaml
@@ -22,6 +23,7 @@ def add_to(app: App) -> None:
     """Add the commands."""
     app.command(schema)
     app.command(graph)
+    app.command(manual)
 
 
 def schema(*, output: Path | None = None) -> None:
@@ -53,6 +55,26 @@ def graph(playbook: str, *, form: Paper = "mermaid", output: Path | None = None)
     if output is not None and output.suffix == ".svg":
         form = "svg"
     _write(draw(path.stem, _read(path), scan().capabilities, form), output)
+
+
+def manual(*, output: Path | None = None, examples: Path = Path("docs/examples")) -> None:
+    """Write the page that says everything of the playbook language, for the capabilities of this installation.
+
+    Parameters
+    ----------
+    output
+        The file to write, as `docs/language.md`, with its pictures beside it; printed where none is named.
+    examples
+        The folder of the example playbooks.
+    """
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in sorted(examples.glob("*.yaml"))}
+    if not texts:
+        raise FilesRefused([Finding(Place(str(examples), 1), "no_folder", "no example playbooks there")])
+    made = Manual(scan().capabilities, texts)
+    _write(made.text(), output)
+    if output is not None:
+        for place, drawing in made.pictures().items():
+            _write(drawing, output.parent / place)
 
 
 def _found(playbook: str) -> Path:

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import structlog
 from cyclopts import App
 
+from orchestrator.audit.greeting import greet
 from orchestrator.bootstrap import Tocsin, connected
 from orchestrator.cli.console import complain
 from orchestrator.errors import TocsinError
@@ -84,7 +85,10 @@ async def _until_told(roles: Sequence[str]) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with connected(settings, current_endpoints(settings)) as tocsin:
+    endpoints = current_endpoints(settings)
+    if {"intake", "keeper"} & set(roles):
+        await asyncio.to_thread(greet, settings.kafka, endpoints.kafka)
+    async with connected(settings, endpoints) as tocsin:
         await running(tocsin, roles, stop)
     return 0
 

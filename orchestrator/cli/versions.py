@@ -80,8 +80,8 @@ async def _one(engine: AsyncEngine, name: str, *, json: bool) -> None:
         as_json({**_plain(found[0]), "versions": [one.model_dump(mode="json") for one in versions]})
         return
     say(f"{name}: {found[0].title or 'never was a good playbook'}", "bold")
-    for one in reversed(versions):
-        _show(one)
+    for one, before in zip(reversed(versions), [*reversed(versions[:-1]), None], strict=True):
+        _show(one, before)
     say("")
     say_broken(found[0])
 
@@ -125,8 +125,8 @@ def _runs(playbook: ListedPlaybook) -> str:
     return ", ".join([str(now)] * (now > 0 or not others) + others)
 
 
-def _show(version: VersionPeriod) -> None:
-    """A version: when it was in force, how many runs are open on it, and what made it another."""
+def _show(version: VersionPeriod, before: VersionPeriod | None) -> None:
+    """A version: when it was in force, how many runs are open on it, and what made it another than the one before."""
     if version.in_force:
         when = f"in force {_time(version.since)} to {_time(version.until) or 'now'}"
     else:
@@ -137,16 +137,21 @@ def _show(version: VersionPeriod) -> None:
     for one in version.changes or ():
         for line, style in lines_of(one):
             say(f"  {line}", style)
-    if version.changes is None:
+    if before is None:
         say("  the first", "dim")
+    elif version.digest == before.digest:
+        say("  the same again", "dim")
     elif not version.changes:
-        say("  nothing but the order of keys, or the rules of the language", "dim")
+        say("  the same under other rules of the language", "dim")
 
 
 def lines_of(change: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """A difference as lines with their styles."""
     mark, style = MARKS[change["kind"]]
     kind, _, title = change.get("part", "").partition(" ")
+    if kind == "playbook":
+        yield f"{mark} calls another version of `{title}`", style
+        return
     where = ", ".join(one for one in (f"{kind} `{title}`" * bool(kind), change.get("key", "")) if one)
     if change["kind"] == "moved":
         yield f"{mark} {where}: {change['old']} -> {change['new']}", style

@@ -9,46 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema, model_validator
+from pydantic import BaseModel, Discriminator, Field, Tag, model_validator
 
 from orchestrator.errors import FailureKind
-from orchestrator.language.durations import parse_duration
+from orchestrator.language.started import By, Trigger
+from orchestrator.language.tested import Test
 from orchestrator.language.typed import TypeSpec
+from orchestrator.language.written import Condition, Doc, Duration, Identifier, PlaybookName, Technique, Value
 
 MOST_DEPTH = 5
 """how deep sub-playbooks may call sub-playbooks"""
-
-
-class Doc(BaseModel):
-    """A part of the document; frozen, and unknown keys are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-def _duration(value: Any) -> str:
-    parse_duration(value)
-    return str(value).strip()
-
-
-def _condition(value: Any) -> Any:
-    # `when: true` is YAML's own truth value, and means the same in an expression
-    return str(value).lower() if isinstance(value, bool) else value
-
-
-def _bare(value: Any) -> Any:
-    # `switch: 5`, `items: [a, b]`: a value of YAML's own stands for itself
-    return _condition(str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value)
-
-
-Duration = Annotated[str, BeforeValidator(_duration), WithJsonSchema({"format": "Duration"})]
-"""A literal with a unit: 90s, 30m, 24h, 7d."""
-Condition = Annotated[str, BeforeValidator(_condition), WithJsonSchema({"format": "Condition"})]
-"""A bare expression that holds or does not."""
-Value = Annotated[str, BeforeValidator(_bare), WithJsonSchema({"format": "Value"})]
-"""A bare expression."""
-Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
-Technique = Annotated[str, Field(pattern=r"^T[0-9]{4}(\.[0-9]{3})?$")]
-PlaybookName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 
 
 class Retry(Doc):
@@ -109,21 +79,6 @@ class ActionStep(StepKeys):
     retry: Retry | None = Field(None, description="how often a failed attempt is repeated")
     optional: bool = Field(False, description="skipped where the site has no integration for the capability")
     unattended: bool = Field(False, description="an irreversible action that nobody approves, on purpose")
-
-
-class By(Doc):
-    """Who may answer. A `user` from data must be in the group as well."""
-
-    group: str | None = Field(None, description="the group whose people may answer")
-    count: Annotated[int, Field(ge=1, le=10, description="how many have to")] = 1
-    distinct: bool = Field(True, description="the requester and the playbook's last editor do not count")
-    user: str | None = Field(None, description="a template that names the one person who may")
-
-    @model_validator(mode="after")
-    def _of_a_group(self) -> By:
-        if self.user and not self.group:
-            raise ValueError("a `user` needs a `group` that the person must be in")
-        return self
 
 
 class Escalate(Doc):
@@ -306,7 +261,10 @@ class Wait(Doc):
 
 
 class WaitStep(StepKeys):
-    """Wait. For an alert: it looks at all that joined since the last one that it gave; none in time is `expired`."""
+    """Wait for a time, for a moment, or for another alert that joins the run.
+
+    For an alert it looks at all that joined since the last one that it gave; none in time is `expired`.
+    """
 
     KIND: ClassVar[str] = "wait"
 
@@ -372,88 +330,6 @@ def kind_of_step(step: Any) -> str:
     if isinstance(step, StepKeys):
         return step.KIND
     return next((kind for kind in STEPS if isinstance(step, dict) and kind in step), "action")
-
-
-class Schedule(Doc):
-    """Start by the clock; such a run has no alert."""
-
-    cron: str = Field(description="five fields: minute, hour, day of the month, month, day of the week")
-    tz: str = Field("UTC", description="the time zone, as `Europe/Amsterdam`")
-    missed: Literal["skip", "run"] = Field("skip", description="what becomes of a start that was missed")
-
-
-class Manual(Doc):
-    """Start by hand, with `tocsin run`; the requester cannot approve."""
-
-    by: By = Field(By(), description="who may start it")
-
-
-class Trigger(Doc):
-    """What starts a run; several may stand side by side.
-
-    Alerts with the same `key` join the open run; repeats within `join` of its end are counted and start nothing.
-    """
-
-    match: Condition | None = Field(None, description="a condition over `alert`")
-    key: Value | None = Field(None, description="a bare expression; alerts with the same key join the open run")
-    join: Duration | None = Field(None, description="repeats within this time after the run's end are only counted")
-    joins: Condition | None = Field(
-        None, description="a condition over `alert` for what may join, where that is wider than `match`"
-    )
-    schedule: Schedule | None = Field(None, description="start by the clock")
-    manual: Manual | None = Field(None, description="start by hand")
-
-    @model_validator(mode="after")
-    def _belong_together(self) -> Trigger:
-        if self.match is None and (self.key or self.join or self.joins):
-            raise ValueError("`key`, `join` and `joins` are about alerts, and there is no `match`")
-        if self.joins is not None and self.key is None:
-            raise ValueError("`joins` needs a `key`: alerts without one never join another")
-        return self
-
-
-class Expect(Doc):
-    """What has to come of a test."""
-
-    starts: bool = Field(True, description="whether the alert starts it")
-    ends: Literal["success", "failure"] | None = Field(None, description="how it ends; success unless said")
-    calls: tuple[str | dict[str, dict[str, Any]], ...] | None = Field(
-        None,
-        description="the actions, exactly and in order (free between branches); `{action: {parameters}}` for more",
-    )
-    not_called: tuple[str, ...] = Field((), description="actions that must not be called")
-    undone: tuple[str, ...] | None = Field(None, description="the steps whose effects were undone")
-    outputs: dict[str, Any] | None = Field(None, description="the playbook's outputs")
-    asked: tuple[str, ...] | None = Field(None, description="the approvals and questions, in order")
-
-
-class JoinLater(Doc):
-    """An alert that joins the run in a test."""
-
-    after: Duration = Field(description="how long after the start")
-    alert: dict[str, Any] = Field(description="the alert, as in the test itself")
-
-
-class Test(Doc):
-    """A test of the playbook: what starts it, what actions and people answer, and what has to come of it."""
-
-    __test__ = False  # pytest takes classes of this name for its own
-
-    name: str = Field(description="what it shows, in a sentence")
-    alert: dict[str, Any] | None = Field(
-        None, description="the alert; `from` names a file below samples/, what stands beside it replaces its own"
-    )
-    inputs: dict[str, Any] | None = Field(None, description="the inputs of a run without an alert")
-    schedule: bool = Field(False, description="a scheduled run")
-    at: str | None = Field(None, description="the time at which it starts, in ISO 8601")
-    lists: dict[str, list[Any]] = Field({}, description="lists of the site, for this test")
-    calendars: dict[str, Any] = Field({}, description="calendars of the site, for this test")
-    given: dict[str, Any] = Field({}, description="what actions answer: by action, by `steps.<id>` or by the id")
-    answers: dict[str, Any] = Field(
-        {}, description="what people answer: approve, deny, expire, or the fields of a question"
-    )
-    joins: tuple[JoinLater, ...] = Field((), description="alerts that join the run")
-    expect: Expect = Field(description="what has to come of it")
 
 
 class PlaybookDocument(Doc):

@@ -57,7 +57,7 @@ def all_routes_of(capability: Capability[Any, Any]) -> type[BaseModel]:
     """Of a read that asks every integration: the answers, and who gave none."""
     answers: Any = GenericAlias(tuple, (capability.gives, ...))
     return create_model(
-        f"All{capability.gives.__name__}", __base__=Output, answers=(answers, ()), failed=(tuple[Refused, ...], ())
+        f"All of {capability.name}", __base__=Output, answers=(answers, ()), failed=(tuple[Refused, ...], ())
     )
 
 

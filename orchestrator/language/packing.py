@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import Enum
+from functools import lru_cache
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -17,6 +18,7 @@ from orchestrator.alerts.alert import Alert
 from orchestrator.contract import Capability
 from orchestrator.contract.values import NormalisedText, Severity
 from orchestrator.errors import TocsinError
+from orchestrator.language.outputs import Counts, all_routes_of
 
 MARK = "$"
 
@@ -84,7 +86,14 @@ class Packer:
 
 def packer_for(capabilities: Mapping[str, Capability[Any, Any]]) -> Packer:
     """A packer for all that a run's values can be."""
-    return Packer([Alert, *(capability.gives for capability in capabilities.values())])
+    return _packer(tuple(capabilities.values()))
+
+
+@lru_cache(maxsize=8)
+def _packer(capabilities: tuple[Capability[Any, Any], ...]) -> Packer:
+    gives = [one.gives for one in capabilities]
+    every = [all_routes_of(one) for one in capabilities if not one.effect.mutates]
+    return Packer([Alert, Counts, *gives, *every])
 
 
 def _name(kind: type[Any]) -> str:

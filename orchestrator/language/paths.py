@@ -25,7 +25,7 @@ _TURN = re.compile(r"turn ([0-9]+)")
 
 @dataclass(frozen=True)
 class Stage:
-    """A step on the way: the list that it stands in, with the path of that list, and what comes after it there."""
+    """A step on the way: the path of the list that it stands in, and what comes after it there: nothing in a branch."""
 
     path: Path
     name: str
@@ -39,14 +39,16 @@ def stages(model: PlaybookDocument, path: Path) -> Iterator[Stage]:
     rest, steps = path, model.steps
     if path[:1] == ("on_failure",):
         base, rest, steps = path[:1], path[1:], model.on_failure
+    branches = False
     while rest:
         listed = named(steps)
         place = next((place for place, (name, _) in enumerate(listed) if name == rest[0]), None)
         if place is None:
             return
         name, step = listed[place]
-        yield Stage(base, name, step, tuple(listed[place + 1 :]))
+        yield Stage(base, name, step, () if branches else tuple(listed[place + 1 :]))
         parts, steps = _below(step, rest[1:])
+        branches = isinstance(step, ParallelStep) and parts == 0
         base, rest = (*base, *rest[: 1 + parts]), rest[1 + parts :]
 
 

@@ -15,7 +15,8 @@ DATA = frozenset(
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that is not as it was. `part` is the step or test it belongs to, empty for the playbook itself.
+    """One thing that is not as it was. `part` is the step or test it belongs to, or a sub-playbook; empty for
+    the playbook itself.
 
     `key` is the path inside the part, empty where the whole part came, went or moved; `place` says where one that came
     stands.
@@ -81,6 +82,12 @@ def compare(old: dict[str, Any], new: dict[str, Any]) -> list[Difference]:
         Difference("moved", part, old=before.after(part), new=after.after(part)) for part in _moved(before, after)
     ]
     return [replace(one, old=spelled(one.old), new=spelled(one.new)) for one in found]
+
+
+def compare_called(old: dict[str, Any], new: dict[str, Any]) -> list[Difference]:
+    """The sub-playbooks of which both call another version: that alone makes another version of the caller."""
+    common = [name for name in old if name in new and old[name] != new[name]]
+    return [Difference("changed", f"playbook {name}") for name in sorted(common)]
 
 
 def _taken_apart(document: dict[str, Any]) -> _Parts:

@@ -100,7 +100,7 @@ class Follower:
             self._no_folder.new("")
             if files is None:
                 return  # a process that has just started: the files, not what was in force before, come first
-            if files != self._taken:
+            if files != self._taken or await asyncio.to_thread(self._check.outdated):
                 await self._take(files)
         await self._follow(await self._registry.in_force())
         self._no_postgres.new("")

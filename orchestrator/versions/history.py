@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from orchestrator.audit.database import single_statement
-from orchestrator.versions.compare import Difference, compare
+from orchestrator.versions.compare import Difference, compare, compare_called
 
 # the version shown is the one in force, or the last that was, or the newest that was registered
 LISTED = text("""
@@ -42,7 +42,7 @@ ORDER BY names.name
 """)
 PERIODS = text("""
 SELECT made.digest, COALESCE(since, made.registered_at) AS since, until, since IS NOT NULL AS in_force,
-    version.document::text AS document,
+    version.document::text AS document, version.bundle::text AS bundle,
     (SELECT count(*) FROM tocsin.run WHERE playbook = :name AND run.digest = made.digest AND ended_at IS NULL) AS runs
 FROM tocsin.playbook_registered made LEFT JOIN tocsin.playbook_in_force period USING (name, digest)
 JOIN tocsin.playbook_version version ON version.digest = made.digest
@@ -122,9 +122,12 @@ async def history(engine: AsyncEngine, name: str) -> Sequence[VersionPeriod]:
     """The versions of a playbook in the order in which they came into force."""
     async with single_statement(engine) as connection:
         rows = (await connection.execute(PERIODS, {"name": name})).all()
-    documents = [orjson.loads(row.document) for row in rows]
+    written = [(orjson.loads(row.document), orjson.loads(row.bundle)) for row in rows]
     changes: list[list[Difference] | None] = [None]
-    changes += [compare(old, new) for old, new in pairwise(documents)]
+    changes += [
+        [*compare(old, new), *compare_called(old_called, new_called)]
+        for (old, old_called), (new, new_called) in pairwise(written)
+    ]
     return [
         VersionPeriod(
             digest=row.digest, since=row.since, until=row.until, in_force=row.in_force, open_runs=row.runs,
@@ -137,5 +140,7 @@ async def history(engine: AsyncEngine, name: str) -> Sequence[VersionPeriod]:
 def _plain(difference: Difference) -> dict[str, Any]:
     """A difference as JSON has it, without what does not belong to its kind."""
     values = asdict(difference)
-    absent = {"added": "old", "removed": "new"}.get(difference.kind)
-    return {name: one for name, one in values.items() if name != absent and (one or name in ("old", "new"))}
+    absent = {"added": ["old"], "removed": ["new"]}.get(difference.kind, [])
+    if difference.part.startswith("playbook "):
+        absent = ["old", "new"]
+    return {name: one for name, one in values.items() if name not in absent and (one or name in ("old", "new"))}

@@ -29,10 +29,12 @@ SELECT EXISTS (SELECT FROM tocsin.playbook_version WHERE digest = :digest AND na
             AND digest = :digest AND mode = :mode AND group_key IS NOT DISTINCT FROM CAST(:group_key AS text)
             AND join_seconds = :join AND requester IS NOT DISTINCT FROM CAST(:requester AS text)) AS asked_for
 """)
-# a sub-playbook is asked for by the run that calls it, a scheduled one by the file that holds its schedule
+# a sub-playbook is asked for by the run that calls it (which has ended by now, if it does not wait for it), a scheduled
+# one by the file that holds its schedule
 CALLED = text("""
-SELECT EXISTS (SELECT FROM tocsin.playbook_version WHERE digest = :digest AND name = :playbook) AS registered,
-    EXISTS (SELECT FROM tocsin.run WHERE workflow_id = :parent AND ended_at IS NULL AND event = :event) AS called,
+SELECT EXISTS (SELECT FROM tocsin.playbook_version WHERE digest = :digest AND name = :playbook)
+    OR EXISTS (SELECT FROM tocsin.playbook_registered WHERE digest = :digest AND name = :playbook) AS registered,
+    EXISTS (SELECT FROM tocsin.run WHERE workflow_id = :parent AND event = :event) AS called,
     (SELECT document->'trigger'->'schedule' FROM tocsin.playbook_version WHERE digest = :digest) AS schedule
 """)
 PLACES = text("""
@@ -150,7 +152,7 @@ async def _refusal_of_call(connection: AsyncConnection, begin: Begin) -> str | N
     if not found.registered:
         return f"no reviewed file holds this version of {context.playbook}"
     if begin.how == "playbook" and not found.called:
-        return "no open run has called this sub-playbook"
+        return "no run has called this sub-playbook"
     if begin.how == "schedule" and (not found.schedule or begin.scheduled_at is None):
         return "no schedule of a reviewed file has started this"
     return None

@@ -6,139 +6,18 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
 from typing import Any
 
-import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from orchestrator.actions.catalog import scan
-from orchestrator.alerts.dead_letters import DeadLetterTopic
-from orchestrator.alerts.decode import Decoder
-from orchestrator.alerts.intake import Intake
 from orchestrator.alerts.offsets import Offsets
 from orchestrator.alerts.record import Batch, PostgresRecorder, Recorded
-from orchestrator.alerts.requests import Started, StartRequest
+from orchestrator.alerts.requests import StartRequest
 from orchestrator.audit.reading import about
 from orchestrator.errors import DeadLetter, Unavailable
-from orchestrator.language.loader import read_playbook
-from orchestrator.local.endpoints import Endpoints
-from orchestrator.matching.choose import PlaybooksInForce
-from orchestrator.settings import Settings
-
-PLAYBOOK = """
-title: Everything that is not low
-trigger: {match: alert.severity > "low"}
-steps: [{id: tell, action: notify.send, with: {channel: soc, text: "{{ alert.title }}"}}]
-tests:
-  - {name: a, alert: {severity: high}, expect: {starts: true}}
-  - {name: b, alert: {severity: low}, expect: {starts: false}}
-"""
-
-
-def playbooks(*texts: str) -> PlaybooksInForce:
-    made = []
-    for number, one in enumerate(texts or (PLAYBOOK,)):
-        playbook, found = read_playbook(one, "p.yaml", f"p{number}", scan().capabilities)
-        assert playbook is not None, found
-        made.append(playbook)
-    return PlaybooksInForce(made)
-
-
-class Starts:
-    """Stands for Temporal: remembers what was started, and can be away, slow, or refuse."""
-
-    def __init__(self) -> None:
-        self.ids: list[str] = []
-        self.order: list[str] = []
-        self.alerts: set[str] = set()
-        self.before: Callable[[StartRequest], Any] = lambda request: None
-
-    async def start(self, requests: Sequence[StartRequest]) -> list[Started]:
-        became = []
-        for request in requests:
-            waited = self.before(request)
-            if waited is not None:
-                await waited
-            self.order.append(request.severity)
-            self.alerts.add(request.alert["id"])
-            became.append(Started.ALREADY if request.workflow_id in self.ids else Started.STARTED)
-            self.ids.append(request.workflow_id)
-        return became
-
-    @property
-    def distinct(self) -> set[str]:
-        return set(self.ids)
-
-
-class Desk:
-    """An intake with its surroundings, for one test."""
-
-    def __init__(self, settings: Settings, stack: Endpoints, engine: AsyncEngine) -> None:
-        self.settings, self.stack, self.engine = settings, stack, engine
-        self.options = settings.kafka.client_options(stack.kafka)
-        self.topics = settings.kafka.topics
-        self.starts = Starts()
-        self.producer = Producer({**self.options, "message.max.bytes": 18_000_000})
-
-    def make(self, *, recorder: Any = None, playbook: PlaybooksInForce | None = None, **changes: Any) -> Intake:
-        intake = self.settings.intake.model_copy(update={"group": f"group-{self.topics.alerts}", **changes})
-        return Intake(
-            options=self.options, topics=[self.topics.alerts], settings=intake, decoder=Decoder(intake),
-            matcher=playbook or playbooks(), recorder=recorder or PostgresRecorder(self.engine),
-            dead_letters=DeadLetterTopic(self.options, self.topics.dead_letters), starter=self.starts,
-        )  # fmt: skip
-
-    @asynccontextmanager
-    async def running(self, intake: Intake) -> AsyncIterator[Intake]:
-        task = asyncio.create_task(intake.run())
-        yield intake
-        intake.stop()
-        await task
-
-    def send(self, *values: bytes | None, partition: int | None = None) -> None:
-        where = {} if partition is None else {"partition": partition}
-        for value in values:
-            self.producer.produce(self.topics.alerts, value, **where)
-        assert self.producer.flush(20) == 0
-
-    def committed(self) -> int:
-        """How many records of the topic are committed."""
-        consumer = Consumer({**self.options, "group.id": f"group-{self.topics.alerts}"})
-        places = consumer.committed([TopicPartition(self.topics.alerts, n) for n in range(4)], timeout=10)
-        consumer.close()
-        return sum(max(0, place.offset) for place in places)
-
-    def dead(self, count: int) -> list[tuple[bytes | None, dict[str, str]]]:
-        """The dead letters: value and headers."""
-        consumer = Consumer({**self.options, "group.id": "reader", "auto.offset.reset": "earliest"})
-        consumer.assign([TopicPartition(self.topics.dead_letters, 0, 0)])
-        found = [message for message in consumer.consume(count, 10) if not message.error()]
-        consumer.close()
-        return [(m.value(), {k: v.decode() for k, v in m.headers() or []}) for m in found]
-
-    async def count(self, table: str) -> int:
-        async with self.engine.connect() as connection:
-            return int((await connection.execute(text(f"SELECT count(*) FROM tocsin.{table}"))).scalar_one())  # noqa: S608
-
-
-@pytest.fixture
-def desk(settings: Settings, stack: Endpoints, engine: AsyncEngine) -> Desk:
-    return Desk(settings, stack, engine)
-
-
-def alert(number: int, severity: str = "high", **more: Any) -> bytes:
-    made = {"id": f"a-{number}", "time": "2026-05-06T10:00:00Z", "severity": severity, "title": f"alert {number}"}
-    return json.dumps({**made, "product": {"name": "test"}, **more}).encode()
-
-
-async def until(holds: Callable[[], bool], seconds: float = 20) -> None:
-    async with asyncio.timeout(seconds):
-        while not holds():  # noqa: ASYNC110 - what is waited for happens in other threads and servers
-            await asyncio.sleep(0.02)
+from tests.alerts.desk import PLAYBOOK, Desk, alert, playbooks, until
+from tests.shared_data import shared
 
 
 async def test_every_alert_is_started_recorded_or_dead_and_then_committed(desk: Desk) -> None:
@@ -281,7 +160,7 @@ async def test_an_alert_that_is_too_large_takes_no_other_with_it(desk: Desk) -> 
     desk.send(*(alert(n, source={"ip": "192.0.2.1"}) for n in range(20)), partition=0)
     keyed = playbooks(PLAYBOOK.replace("{match:", "{key: alert.source.ip, match:"))
     async with desk.running(desk.make(playbook=keyed)) as intake:
-        await until(lambda: intake.counts.read == 20 and desk.committed() == 20)
+        await desk.until_committed(20)
     assert intake.counts.dead_lettered == 1
     assert [headers["offset"] for _, headers in desk.dead(2)] == ["7"]
     assert desk.starts.alerts == {f"a-{n}" for n in range(20)} - {"a-7"}
@@ -302,10 +181,10 @@ async def test_an_alert_that_one_playbook_can_never_have_is_still_anothers(desk:
     async with desk.running(desk.make(playbook=playbooks(PLAYBOOK, PLAYBOOK))) as intake:
         await asyncio.wait_for(refused.wait(), 20)
         desk.send(alert(2, "low"), partition=1)
-        await until(lambda: desk.committed() == 1)
+        await desk.until_committed(1)
         assert (intake.counts.started, intake.counts.unmatched) == (0, 1)
         hold.set()
-        await until(lambda: desk.committed() == 2)
+        await desk.until_committed(2)
     assert (intake.counts.started, intake.counts.dead_lettered) == (1, 0)
     assert desk.dead(1)[0][1]["reason"] == "too_large_for_temporal"
 
@@ -316,7 +195,7 @@ async def test_a_playbook_that_reads_too_much_stops_no_other(desk: Desk) -> None
     desk.send(json.dumps({**eve, "payload": "x" * 200_000}).encode())
     greedy = PLAYBOOK.replace("alert.title", "alert.raw.payload")
     async with desk.running(desk.make(playbook=playbooks(PLAYBOOK, greedy))) as intake:
-        await until(lambda: desk.committed() == 1)
+        await desk.until_committed(1)
     assert [one.partition("/")[0] for one in desk.starts.ids] == ["p0"]
     assert (intake.counts.started, intake.counts.dead_lettered) == (1, 0)
     assert desk.dead(1)[0][1]["reason"] == "too_large_for_run"
@@ -406,6 +285,27 @@ async def test_a_record_of_sixteen_mebibytes_is_a_dead_letter_whole(desk: Desk) 
     value, headers = desk.dead(1)[0]
     assert value == huge
     assert headers["reason"] == "too_large"
+
+
+async def test_every_record_of_a_large_collection_goes_through(desk: Desk) -> None:
+    """Real Suricata records: each alert starts its own run, other records are counted; read again, nothing is new."""
+    cases = [json.loads(line) for line in shared("suricata_eve.jsonl").read_text().splitlines()]
+    alerts = [json.dumps(eve).encode() for case in cases for eve in case["alerts"]]
+    others = [json.dumps(eve).encode() for case in cases for eve in case["other"]]
+    desk.send(*alerts, *others)
+    everything = playbooks(PLAYBOOK.replace('alert.severity > "low"', "alert.rule.id"))
+
+    async with desk.running(desk.make(playbook=everything)) as intake:
+        await desk.until_committed(len(alerts) + len(others))
+    counts = intake.counts
+    assert (counts.started, counts.other) == (len(alerts), len(others))
+    assert (counts.unmatched, counts.dead_lettered, counts.conflicts, counts.redelivered) == (0, 0, 0, 0)
+    assert len(desk.starts.distinct) == await desk.count("alert") == len(alerts) > 200
+
+    first = desk.starts.distinct
+    async with desk.running(desk.make(playbook=everything, group="again")) as again:
+        await until(lambda: again.counts.redelivered == len(alerts) + len(others))
+    assert desk.starts.distinct == first
 
 
 def test_only_the_stretch_that_is_done_from_its_beginning_is_committed() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from textwrap import dedent, indent
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from orchestrator.actions.catalog import scan
 from orchestrator.alerts.alert import Alert
@@ -16,13 +16,14 @@ from orchestrator.contract import Capability, Effect, Parameters, Result
 from orchestrator.language.host import ActionCall, ActionOutcome, RunContext, StepStatus, Trace
 from orchestrator.language.interpreter import Run, RunResult, begin, carry_out
 from orchestrator.language.interpreter.scope import State
-from orchestrator.language.model import Test
 from orchestrator.language.program import Playbook
 from orchestrator.language.simulator.clock import in_virtual_time
 from orchestrator.language.simulator.host import SimulatedHost
 from orchestrator.language.simulator.world import World
+from orchestrator.language.tested import Test
 from orchestrator.language.yaml_reader import read_yaml
 
+Host = TypeVar("Host", bound="LabHost")
 START = datetime(2026, 5, 6, 10, 0, tzinfo=UTC)
 
 
@@ -190,14 +191,14 @@ def world_of(happening: Happening) -> LabWorld:
     return LabWorld(test, CAPABILITIES, START, happening.site)
 
 
-def host_of(played: Playbook, world: LabWorld, happening: Happening) -> LabHost:
+def host_of(played: Playbook, world: LabWorld, happening: Happening, kind: type[Host] = LabHost) -> Host:
     """The host of a run in it."""
     context = RunContext(
         run="played/a/1", playbook=played.name, digest=played.digest, event="lab/1", workflow_id="w", first_run_id="f",
         mode=happening.mode, case=happening.case,
     )  # fmt: skip
     alert = happening.alert
-    host = LabHost(world, played, context, severity=alert.severity if alert else None)
+    host = kind(world, played, context, severity=alert.severity if alert else None)
     host.takes = happening.takes
     return host
 
@@ -206,8 +207,13 @@ async def joined_later(host: LabHost, joins: Sequence[tuple[float, Mapping[str, 
     """Alerts join the run."""
     for number, (after, own) in enumerate(joins, 2):
         await asyncio.sleep(after - host.passed())
-        plain = ALERT.model_dump(mode="json", exclude_none=True)
-        host.join(Alert.model_validate({**plain, "id": str(number), "key": f"lab/{number}", **own}))
+        host.join(another_alert(number, own))
+
+
+def another_alert(number: int, own: Mapping[str, Any]) -> Alert:
+    """One of the same source."""
+    plain = ALERT.model_dump(mode="json", exclude_none=True)
+    return Alert.model_validate({**plain, "id": str(number), "key": f"lab/{number}", **own})
 
 
 async def _played(played: Playbook, happening: Happening) -> Played:

@@ -34,6 +34,22 @@ tests:
 BROKEN = PLAYBOOK.replace("notify.send", "notify.sent")
 
 
+CALLER = """
+title: "{title}"
+trigger: {{match: alert.severity >= "high"}}
+steps:
+  - {{id: call, playbook: {called}}}
+tests:
+  - {{name: starts, alert: {{severity: high}}, expect: {{starts: true}}}}
+  - {{name: does not, alert: {{severity: low}}, expect: {{starts: false}}}}
+"""
+CALLED = """
+title: "{title}"
+steps:
+  - {{id: note, action: notify.send, with: {{channel: soc, text: "{title}"}}}}
+"""
+
+
 def playbook(title: str, *, asks: bool = False, form: str = PLAYBOOK) -> str:
     """A playbook that says its title in the chat, and, where it asks, waits for people."""
     return form.format(title=title, asks=str(asks).lower())
@@ -42,6 +58,16 @@ def playbook(title: str, *, asks: bool = False, form: str = PLAYBOOK) -> str:
 def broken(title: str = "broken") -> str:
     """One that does not check."""
     return playbook(title, form=BROKEN)
+
+
+def caller(called: str, title: str = "calls") -> str:
+    """One that calls another."""
+    return CALLER.format(called=called, title=title)
+
+
+def called(title: str) -> str:
+    """One that is called and not started by alerts."""
+    return CALLED.format(title=title)
 
 
 class Site:

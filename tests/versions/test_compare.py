@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from orchestrator.language.yaml_reader import read_yaml
-from orchestrator.versions.compare import Difference, compare
+from orchestrator.versions.compare import Difference, compare, compare_called
 
 BEFORE = """
 title: Contain
@@ -160,6 +160,13 @@ def test_what_only_looks_like_a_step_is_data() -> None:
         new["steps"][2]["parallel"][0]["with"]["tags"].pop(0)
 
     assert after(change) == [Difference("removed", "step ticket", "with.tags[0]", {"id": "a"})]
+
+
+def test_another_version_of_a_sub_playbook_is_told_where_its_callers_stayed_as_they_were() -> None:
+    """Those that are no longer called, or called for the first time, are told by their steps."""
+    old = {"same": {"document": 1}, "other": {"document": 1}, "gone": {"document": 1}}
+    new = {"same": {"document": 1}, "other": {"document": 2}, "come": {"document": 1}}
+    assert compare_called(old, new) == [Difference("changed", "playbook other")]
 
 
 @pytest.mark.parametrize("value", [None, [], {}, "", 0, [None], [[]], [{"id": 3}], [{"id": "look"}, {"id": "look"}]])

@@ -23,8 +23,9 @@ from orchestrator.language.loader import Loaded, Read, check_all
 from orchestrator.language.program import Playbook, digest_of
 from orchestrator.versions.check import FolderCheck
 from orchestrator.versions.folder import COARSEST_CLOCK, File, Folder, Settling
+from orchestrator.versions.history import history
 from tests.versions.gate import Gate
-from tests.versions.site import CHECK, Site, broken, events, playbook
+from tests.versions.site import CHECK, Site, broken, called, caller, events, playbook
 
 KEEP = """
 INSERT INTO tocsin.playbook_version (digest, name, document, source)
@@ -327,6 +328,75 @@ async def test_a_recorded_version_that_this_release_cannot_run_stops_no_other(si
 
     site.write("contain", broken())
     assert await site.process().look() == ["other"]
+
+
+async def test_a_changed_sub_playbook_is_another_version_of_those_that_call_it(site: Site) -> None:
+    """They come into force together, although only one file changed; a process that only follows has both too."""
+    site.write("contain", caller("tell"))
+    site.write("tell", called("one"))
+    process = site.process()
+    assert await process.look() == ["calls", "one"]
+    site.write("tell", called("two"))
+    assert await process.look() == ["calls", "two"]
+    assert await site.told("contain") == ["registered", "in_force"] * 2
+    (last,) = (await history(site.engine, "contain"))[-1].changes or ()
+    assert last == {"kind": "changed", "part": "playbook tell"}
+
+    site.write("contain", broken())
+    site.write("tell", "title: [")
+    follower = site.process()
+    assert await follower.look() == ["calls", "two"]
+    assert [one.digest for one in follower.playbooks] == [one.digest for one in process.playbooks]
+
+
+async def test_a_broken_sub_playbook_leaves_the_last_good_version_of_its_callers_in_force(site: Site) -> None:
+    """They are as broken as it is, and mended with it."""
+    site.write("contain", caller("tell"))
+    site.write("tell", called("one"))
+    process = site.process()
+    await process.look()
+    for content in ("title: [", None):
+        site.remove("tell") if content is None else site.write("tell", content)
+        site.write("other", playbook(f"other {content}"))
+        assert "calls" in await process.look()
+        rows = await site.rows("SELECT name FROM tocsin.playbook_broken WHERE name = 'contain'")
+        assert len(rows) == 1
+        site.write("tell", called("one"))
+        assert await process.look() == ["calls", f"other {content}", "one"]
+        assert await site.rows("SELECT name FROM tocsin.playbook_broken") == []
+
+
+async def test_what_stands_beside_the_playbooks_has_them_checked_again(site: Site) -> None:
+    """A list of the site that comes mends the playbook that names it, without a change of its file."""
+    types: dict[str, Any] = {"lists": {}, "calendars": {}}
+
+    def check(reads: Sequence[Read]) -> Loaded:
+        return CHECK(reads, site=types)
+
+    site.write("contain", playbook("one"))
+    site.write("listed", playbook("listed").replace('when: "false"', 'when: "alert.host.name in lists.servers"'))
+    process = site.process(check=FolderCheck(check, beside=lambda: dict(types)))
+    assert await process.look(3) == ["one"]
+    types["lists"] = {"servers": tuple[str, ...]}
+    assert await process.look(1) == ["one", "listed"]
+    assert await site.told("listed") == ["refused", "registered", "in_force"]
+
+
+async def test_a_check_that_breaks_off_is_made_again_at_the_next_look(site: Site) -> None:
+    """Nothing of it is taken for known."""
+    failing = [True]
+
+    def check(reads: Sequence[Read]) -> Loaded:
+        if failing:
+            failing.pop()
+            raise RuntimeError
+        return CHECK(reads)
+
+    site.write("contain", playbook("one"))
+    process = site.process(check=FolderCheck(check))
+    with pytest.raises(RuntimeError):
+        await process.look(2)
+    assert await process.look(1) == ["one"]
 
 
 async def test_a_file_at_which_the_checker_itself_fails_is_broken_and_no_more(site: Site) -> None:

@@ -19,7 +19,7 @@ from orchestrator.local.endpoints import Endpoints, current_endpoints
 from orchestrator.local.lab import Lab
 from orchestrator.settings import Settings
 from orchestrator.workflow.questions import Questions
-from tests.versions.site import Site, broken, playbook
+from tests.versions.site import Site, broken, called, caller, playbook
 from tests.workflow.bench import eventually
 
 WORKER = ("worker",)
@@ -182,6 +182,18 @@ async def test_a_deleted_playbook_starts_nothing_and_a_renamed_one_runs(serving:
         assert await serving.ran(1) == {0: "one"}
     assert [row.playbook for row in await serving.rows("SELECT playbook FROM tocsin.run")] == ["stop"]
     assert await serving.rows("SELECT * FROM tocsin.audit_event WHERE type = 'run.refused'") == []
+
+
+async def test_a_sub_playbook_runs_under_each_name_that_its_content_has(serving: Serving) -> None:
+    """Registered under both, whichever of the two files was first."""
+    serving.write("contain", caller("tell-second"))
+    serving.write("tell-first", called("tells"))
+    serving.write("tell-second", called("tells"))
+    async with serving.running(WORKER), serving.running(INTAKE):
+        serving.alerts.send()
+        await eventually(lambda: serving.rows("SELECT 1 FROM tocsin.run WHERE state = 'succeeded' HAVING count(*) = 2"))
+    runs = await serving.rows("SELECT playbook FROM tocsin.run ORDER BY playbook")
+    assert [row.playbook for row in runs] == ["contain", "tell-second"]
 
 
 async def test_two_intakes_under_load_lose_and_double_nothing_while_files_change(serving: Serving) -> None:

@@ -17,7 +17,7 @@ from orchestrator.language.checking.around import Around
 from orchestrator.language.checking.checker import did_you_mean
 from orchestrator.language.expressions import compile_condition
 from orchestrator.language.expressions.nodes import path_of
-from orchestrator.language.model import Schedule
+from orchestrator.language.started import Schedule
 from orchestrator.language.yaml_reader import Path
 
 if TYPE_CHECKING:

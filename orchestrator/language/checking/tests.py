@@ -11,9 +11,10 @@ from orchestrator.errors import FailureKind
 from orchestrator.language.checking.actions import annotated, literal
 from orchestrator.language.checking.beginnings import alert, fields, moment
 from orchestrator.language.checking.checker import did_you_mean
-from orchestrator.language.model import ActionStep, ApprovalStep, AskStep, PlaybookStep, Step, Test
+from orchestrator.language.model import ActionStep, ApprovalStep, AskStep, PlaybookStep, Step
 from orchestrator.language.outputs import all_routes_of
 from orchestrator.language.reference_reader import CalendarDocument
+from orchestrator.language.tested import Test
 from orchestrator.language.typed import Spec
 from orchestrator.language.wording import called, said, told
 from orchestrator.language.yaml_reader import Path

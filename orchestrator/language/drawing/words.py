@@ -14,20 +14,17 @@ from orchestrator.language.model import (
     ActionStep,
     Approval,
     Ask,
-    By,
     ForEach,
-    Manual,
     PlaybookStep,
     Repeat,
     Retry,
-    Schedule,
     SetStep,
     Step,
     StepKeys,
-    Trigger,
     Until,
     Wait,
 )
+from orchestrator.language.started import By, Manual, Schedule, Trigger
 from orchestrator.language.typed import Spec
 
 Some = Capability[Any, Any]

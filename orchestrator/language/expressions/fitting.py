@@ -56,7 +56,10 @@ def _unfit(wanted: Kind, given: Kind, *, rendered: bool) -> Mismatch | None:
         if isinstance(given, Model) and issubclass(given.cls, wanted.cls):
             return None
         if rendered and isinstance(given, Model | Record | MapOf):
-            return _object_unfit(wanted, given)
+            return _object_unfit(wanted, given, rendered=rendered)
+    elif isinstance(wanted, Record):
+        if isinstance(given, Record | MapOf):
+            return _object_unfit(wanted, given, rendered=rendered)
     elif isinstance(wanted, Scalar | Const) and isinstance(given, Scalar | Const):
         return _scalar_unfit(wanted, given, rendered=rendered)
     return Mismatch(f"{said(given)} is not {said(wanted)}", _remedy(wanted, given))
@@ -73,18 +76,28 @@ def _known_fields(kind: Record | Model) -> dict[str, Type]:
     return {name: as_type(annotation) for name, annotation in kind.fields.items()}
 
 
-def _object_unfit(wanted: Model, given: Model | Record | MapOf) -> Mismatch | None:
+def _object_unfit(wanted: Model | Record, given: Model | Record | MapOf, *, rendered: bool) -> Mismatch | None:
     if isinstance(given, MapOf):
         return None
-    fields, mine = fields_of(wanted.cls), _known_fields(given)
+    fields, mine = _known_fields(wanted), _known_fields(given)
     for name, value in mine.items():
-        if name not in fields and wanted.cls.model_config.get("extra") == "forbid":
+        if name not in fields and _is_closed(wanted):
             return Mismatch(f"{said(wanted)} has no field {name!r}", near(name, fields))
-        mismatch = unfit(fields[name], value, rendered=True) if name in fields else None
+        mismatch = unfit(fields[name], value, rendered=rendered) if name in fields else None
         if mismatch is not None:
             return Mismatch(f"{name}: {mismatch.reason}", mismatch.hint)
-    needed = [name for name, info in wanted.cls.model_fields.items() if info.is_required() and name not in mine]
+    needed = [name for name in _needed(wanted) if name not in mine]
     return Mismatch(f"{said(wanted)} needs {', '.join(needed)}") if needed else None
+
+
+def _is_closed(kind: Model | Record) -> bool:
+    return isinstance(kind, Record) or kind.cls.model_config.get("extra") == "forbid"
+
+
+def _needed(kind: Model | Record) -> list[str]:
+    if isinstance(kind, Model):
+        return [name for name, info in kind.cls.model_fields.items() if info.is_required()]
+    return [name for name, found in _known_fields(kind).items() if not found.lacks]
 
 
 def _scalar_unfit(wanted: Scalar | Const, given: Scalar | Const, *, rendered: bool) -> Mismatch | None:

@@ -16,8 +16,9 @@ from orchestrator.errors import FailureKind
 from orchestrator.language.host import Host, Record, StepError, StepStatus, Trace, UndoCall
 from orchestrator.language.interpreter import actions, containers, people, single
 from orchestrator.language.interpreter.ends import RunStopped, StepFailed
-from orchestrator.language.interpreter.progress import Progress
+from orchestrator.language.interpreter.progress import Ended, Progress
 from orchestrator.language.interpreter.run import Capabilities, Observer, Run, Runner, cut
+from orchestrator.language.interpreter.scope import Scope
 from orchestrator.language.model import (
     ActionStep,
     ApprovalStep,
@@ -34,7 +35,6 @@ from orchestrator.language.model import (
     UndoStep,
     WaitStep,
 )
-from orchestrator.language.packing import packer_for
 from orchestrator.language.program import Playbook
 
 RUNNERS: Mapping[type[Any], Runner] = {
@@ -97,22 +97,32 @@ def begin(
 
 async def carry_out(run: Run) -> RunResult:
     """Run all steps; where one failed, undo if the playbook wants that, then `on_failure`. A failure is a result."""
-    model = run.playbook.model
-    try:
-        message = await _steps(run)
-        outputs = packer_for(run.capabilities).pack(run.typed("outputs", model.outputs, run.scope, "outputs"))
-        return _result(run, StepStatus.SUCCEEDED, message=message, outputs=outputs)
-    except StepFailed as failed:
-        run.failure = failed
+    if run.progress.run is None:
+        try:
+            return await _carried_out(run)
+        except StepFailed as failed:
+            run.fail(failed)
+    run.recall_failure()
     run.host.clean_up()
-    if model.undo_on_failure:
+    if run.playbook.model.undo_on_failure:
         await _undo_all(run)
     try:
-        await run.all(model.on_failure, ("on_failure",), run.scope)
-    except (StepFailed, RunStopped) as again:
-        body = {"error": again.error.model_dump(mode="json")} if isinstance(again, StepFailed) else {}
+        await run.all(run.playbook.model.on_failure, ("on_failure",), run.scope)
+    except StepFailed as again:
+        body = {"error": again.error.model_dump(mode="json")}
         run.trace("on_failure.failed", again.step, ("on_failure",), body)
+    except RunStopped:
+        pass  # the end of `on_failure`, since the run has ended already
     return _result(run, StepStatus.FAILED)
+
+
+async def _carried_out(run: Run) -> RunResult:
+    """What came of it where nothing failed."""
+    model = run.playbook.model
+    message = await _steps(run)
+    run.none_reached(model.steps, Scope(), run.scope)  # a `stop` may have come before
+    outputs = run.packer.pack(run.typed("outputs", model.outputs, run.scope, "outputs"))
+    return _result(run, StepStatus.SUCCEEDED, message=message, outputs=outputs)
 
 
 async def _steps(run: Run) -> str:
@@ -138,11 +148,16 @@ async def _steps(run: Run) -> str:
 
 
 async def _undo_all(run: Run) -> None:
-    """Release all holds of the run, in reverse."""
-    outcome = await run.host.undo(UndoCall(step="undo_on_failure", path=("undo_on_failure",)), run.take_traces())
+    """Release all holds of the run, in reverse; once."""
+    here = ("undo_on_failure",)
+    if here in run.progress.ended:
+        return
+    await run.host.ready()
+    outcome = await run.host.undo(UndoCall(step="undo_on_failure", path=here), run.take_traces())
     if outcome.error is not None:
         body = {"error": outcome.error.model_dump(mode="json")}
-        run.trace("undo_on_failure.failed", "undo_on_failure", (), body)
+        run.trace("undo_on_failure.failed", "undo_on_failure", here, body)
+    run.progress.ended[here] = Ended({})
 
 
 def _result(

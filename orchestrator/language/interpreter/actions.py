@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -27,19 +26,27 @@ TIMEOUT = "30s"
 
 async def action(run: Run, name: str, step: ActionStep, here: Path, scope: Scope) -> State:
     """Call the capability, as it was shown where people were asked about it."""
-    covered = run.progress.covered.get(here)
-    if covered is not None and covered.call is not None:
-        call = covered.call.model_copy(update={"approval": covered.decision.approval})
-    else:
-        call = call_for(run, name, step, here, scope)
+    call = _call(run, name, step, here, scope)
     capability = run.capabilities[step.action]
-    outcome = await _attempts(run, call, step.retry or (READS if capability.effect is Effect.READ else WRITES))
+    retry = step.retry or (READS if capability.effect is Effect.READ else WRITES)
+    outcome = await _attempts(run, here, call, retry)
     if outcome.error is not None:
         raise StepFailed(name, outcome.error)
     if outcome.output is None:
         return told(outcome.status, run.default(step))
     _note_case(run, step, outcome)
     return told(outcome.status, _gives(capability, step).model_validate(outcome.output))
+
+
+def _call(run: Run, name: str, step: ActionStep, here: Path, scope: Scope) -> ActionCall:
+    """What is sent: as it was tried before, as it was shown, or rendered now."""
+    tried = run.progress.marks.get((*here, "@attempts"))
+    if tried is not None:
+        return ActionCall.model_validate(tried["call"])
+    covered = run.progress.covered.get(here)
+    if covered is not None and covered.call is not None:
+        return covered.call.model_copy(update={"approval": covered.decision.approval})
+    return call_for(run, name, step, here, scope)
 
 
 def _gives(capability: Capability[Any, Any], step: ActionStep) -> Any:
@@ -97,22 +104,30 @@ def _lasts(run: Run, name: str, step: ActionStep, scope: Scope) -> float | None:
     return min(value, parse_duration(step.for_.at_most)).total_seconds()
 
 
-async def _attempts(run: Run, call: ActionCall, retry: Retry) -> ActionOutcome:
+async def _attempts(run: Run, here: Path, call: ActionCall, retry: Retry) -> ActionOutcome:
     """The first attempt that does not fail, or the last one's failure."""
-    pause = parse_duration(retry.backoff).total_seconds()
-    longest = parse_duration(retry.max_backoff).total_seconds()
-    attempt = 0
     while True:
-        attempt += 1
+        behind = run.progress.marks.get((*here, "@attempts"), {"made": 0, "pause": in_seconds(retry.backoff)})
+        if behind["made"]:
+            await run.sleep_until(behind["again"])
         await run.host.ready()
         leave_if_cancelled()
+        attempt = behind["made"] + 1
         outcome = await settled(run.host.act(call.model_copy(update={"attempt": attempt}), run.take_traces()))
         run.host.seen(outcome.seen)
         if outcome.error is None or attempt == retry.attempts or not _may_mend(outcome.error, retry):
             return outcome
+        pause = timedelta(seconds=max(behind["pause"], outcome.error.retry_after or 0.0))
+        run.progress.marks[(*here, "@attempts")] = {
+            "made": attempt, "again": run.host.now() + pause, "call": call.model_dump(mode="json"),
+            "pause": min(behind["pause"] * 2, in_seconds(retry.max_backoff)),
+        }  # fmt: skip
         leave_if_cancelled()
-        await asyncio.sleep(max(pause, outcome.error.retry_after or 0.0))
-        pause = min(pause * 2, longest)
+
+
+def in_seconds(duration: str) -> float:
+    """A duration as a number."""
+    return parse_duration(duration).total_seconds()
 
 
 def _may_mend(error: StepError, retry: Retry) -> bool:

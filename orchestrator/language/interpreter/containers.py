@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,7 +47,7 @@ async def if_(run: Run, name: str, step: IfStep, here: Path, scope: Scope) -> St
 
 
 def _branch(run: Run, name: str, step: IfStep, here: Path, scope: Scope) -> tuple[tuple[Step, ...], Path]:
-    holds = run.once((*here, "if"), lambda: _decided(run, name, step, here, scope))
+    holds = run.once(here, "if", lambda: _decided(run, name, step, here, scope))
     return (step.then, (*here, "then")) if holds else (step.else_, (*here, "else"))
 
 
@@ -59,7 +60,7 @@ def _decided(run: Run, name: str, step: IfStep, here: Path, scope: Scope) -> boo
 
 async def switch(run: Run, name: str, step: SwitchStep, here: Path, scope: Scope) -> State:
     """The branch of the value."""
-    case = run.once((*here, "case"), lambda: _case(run, name, step, here, scope))
+    case = run.once(here, "case", lambda: _case(run, name, step, here, scope))
     steps = step.cases[case] if case is not None else step.default or ()
     await run.all(steps, (*here, f"case {case}" if case is not None else "default"), scope)
     return told(StepStatus.SUCCEEDED)
@@ -100,13 +101,20 @@ async def parallel(run: Run, name: str, step: ParallelStep, here: Path, scope: S
     """All branches finish; the first failure in the order of the list is the step's."""
     before = scope.branch()
     branches = [(branch, inner, scope.branch()) for branch, inner in named(step.parallel)]
-    ends = await all_of(
-        [run.one(branch, inner, here, view) for branch, inner, view in branches], fail_fast=step.fail_fast
-    )
-    for _, _, view in branches:
-        scope.take_over(view, before)
+    works: list[Awaitable[None]] = [run.one(branch, inner, here, view) for branch, inner, view in branches]
+    try:
+        ends = await all_of(works, fail_fast=step.fail_fast)
+    except asyncio.CancelledError:
+        _take_over(scope, before, [view for _, _, view in branches])
+        raise
+    _take_over(scope, before, [view for _, _, view in branches])
     _raise_first(ends)
     return told(StepStatus.SUCCEEDED)
+
+
+def _take_over(scope: Scope, before: Scope, views: list[Scope]) -> None:
+    for view in views:
+        scope.take_over(view, before)
 
 
 def _raise_first(ends: list[BaseException | None]) -> None:
@@ -143,12 +151,12 @@ async def for_each(run: Run, name: str, step: ForEachStep, here: Path, scope: Sc
 
     ends = await all_of([work() for _ in range(min(step.for_each.concurrency, len(loop.items)))])
     _raise_first(ends)
-    return _looped(name, step, scope, loop)
+    return _looped(name, step, loop)
 
 
 def _loop(run: Run, name: str, each: ForEach, here: Path, scope: Scope) -> Loop:
     """The loop as it stands: its items are read once."""
-    mark = run.once((*here, "loop"), lambda: Loop(_items(run, name, each, scope)).marked())
+    mark = run.once(here, "loop", lambda: Loop(_items(run, name, each, scope)).marked())
     done = mark["done"] = {int(index): one for index, one in mark["done"].items()}
     return Loop(mark["items"], done)
 
@@ -182,23 +190,33 @@ async def _item(
 ) -> dict[str, Any]:
     """One item to its end: what is collected of it, and its failure if it failed."""
     inner = _inner(step.for_each, scope, loop, index)
-    path = (*here, _place(index, loop.items[index]))
-    failed: StepFailed | None = None
+    before, path = inner.branch(), (*here, _place(index, loop.items[index]))
     try:
         await run.all(step.for_each.steps, path, inner)
         return {"collect": _collected(run, name, step.for_each, inner)}
     except StepFailed as failure:
         failed = failure
     inner.steps[name] = told(StepStatus.FAILED, None, failed.error)
-    for one in step.for_each.steps:
-        run.not_reached(one, inner)
-    if not isinstance(step.on_error, str):
-        await run.all(step.on_error, (*path, "on_error"), inner)
+    run.none_reached(step.for_each.steps, before, inner)
+    final = await _handled(run, step, path, inner)
+    failed = final or failed
     try:
         collect = _collected(run, name, step.for_each, inner)
     except StepFailed:
         collect = None
-    return {"collect": collect, "step": failed.step, "error": failed.error.model_dump(mode="json")}
+    error = failed.error.model_dump(mode="json")
+    return {"collect": collect, "step": failed.step, "error": error, "final": final is not None}
+
+
+async def _handled(run: Run, step: ForEachStep, path: Path, inner: Scope) -> StepFailed | None:
+    """What `on_error` says of an item that failed; the failure of that, where it fails itself."""
+    if isinstance(step.on_error, str):
+        return None
+    try:
+        await run.all(step.on_error, (*path, "on_error"), inner)
+    except StepFailed as failed:
+        return failed
+    return None
 
 
 def _collected(run: Run, name: str, each: ForEach, inner: Scope) -> Any:
@@ -207,8 +225,11 @@ def _collected(run: Run, name: str, each: ForEach, inner: Scope) -> Any:
     return run.typed(name, each.collect, inner, "collect")
 
 
-def _looped(name: str, step: ForEachStep, scope: Scope, loop: Loop) -> State:
-    """The state of the whole loop; raises the first failure in the order of the list, once the output is there."""
+def _looped(name: str, step: ForEachStep, loop: Loop) -> State:
+    """The state of the whole loop. It fails with the first failure in the order of the list.
+
+    A failure that `on_error` could not deal with goes before those that it could.
+    """
     ended = [loop.done[index] for index in range(len(loop.items))]
     failures = [one for one in ended if "error" in one]
     counts = Counts(total=len(ended), succeeded=len(ended) - len(failures), failed=len(failures))
@@ -216,15 +237,17 @@ def _looped(name: str, step: ForEachStep, scope: Scope, loop: Loop) -> State:
     output = {"collect": collect, "counts": counts}
     if not failures:
         return told(StepStatus.SUCCEEDED, output)
-    error = StepError.model_validate(failures[0]["error"])
-    scope.steps[name] = told(StepStatus.FAILED, output, error)
-    raise StepFailed(name if step.on_error != "fail" else failures[0]["step"], error)
+    first = next((one for one in failures if one["final"]), failures[0])
+    final = first["final"] or step.on_error == "fail"
+    raise StepFailed(
+        first["step"] if final else name, StepError.model_validate(first["error"]), output, final=first["final"]
+    )
 
 
 async def repeat(run: Run, name: str, step: RepeatStep, here: Path, scope: Scope) -> State:
     """Turn after turn until the condition holds; each sees the steps of the one before until its own have run."""
     before = scope.branch()
-    behind = run.once((*here, "turns"), lambda: {"turn": 0, "steps": {}, "vars": {}})
+    behind = run.once(here, "turns", lambda: {"turn": 0, "steps": {}, "vars": {}})
     scope.steps.update(behind["steps"])
     scope.vars.update(behind["vars"])
     while behind["turn"] < step.repeat.times:
@@ -246,10 +269,15 @@ def _turns(turn: int, step: RepeatStep) -> dict[str, Any]:
 
 
 async def _turn(run: Run, name: str, step: RepeatStep, path: Path, scope: Scope) -> bool:
-    """One turn and the pause after it; whether it was the last."""
-    await run.all(step.repeat.steps, path, scope)
-    scope.now = run.host.now()
-    holds = run.once((*path, "until"), lambda: run.condition(name, "until", step.repeat.until, scope)[0])
+    """One turn and the pause after it; whether it was the last. Steps that it did not reach show nothing older."""
+    before = scope.branch()
+    try:
+        await run.all(step.repeat.steps, path, scope)
+    except StepFailed:
+        run.none_reached(step.repeat.steps, before, scope)
+        raise
+    scope.now = run.once(path, "ended", run.host.now)
+    holds = run.once(path, "until", lambda: run.condition(name, "until", step.repeat.until, scope)[0])
     run.saw(step, "until", holds)
     if not holds and not scope.own["loop"]["last"]:
         await run.sleep_until(run.deadline(path, step.repeat.every))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from orchestrator.errors import FailureKind
 from orchestrator.language.host import StepError
@@ -13,11 +13,13 @@ T = TypeVar("T")
 
 
 class StepFailed(Exception):
-    """A step failed and its `on_error` says that this is the end of what it stands in."""
+    """A step failed. `output` is what it gives all the same; `final` says that its `on_error` has had its turn."""
 
-    def __init__(self, step: str, error: StepError) -> None:
+    def __init__(self, step: str, error: StepError, output: Any = None, *, final: bool = False) -> None:
         self.step = step
         self.error = error
+        self.output = output
+        self.final = final
         super().__init__(step, error)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from orchestrator.language.host import (
     Escalation,
     StepError,
     StepStatus,
+    Trace,
 )
 from orchestrator.language.interpreter.actions import call_for
 from orchestrator.language.interpreter.containers import entered
@@ -25,50 +26,72 @@ from orchestrator.language.interpreter.ends import StepFailed, invalid, leave_if
 from orchestrator.language.interpreter.progress import Covered
 from orchestrator.language.interpreter.run import Run
 from orchestrator.language.interpreter.scope import Path, Scope, State, told
-from orchestrator.language.model import ActionStep, Approval, ApprovalStep, Ask, AskStep, By, Step, every_step, named
+from orchestrator.language.model import ActionStep, Approval, ApprovalStep, Ask, AskStep, Step, every_step, named
+from orchestrator.language.paths import stages
+from orchestrator.language.started import By
 from orchestrator.language.typed import Spec, validate_all
 
 T = TypeVar("T")
+Q = TypeVar("Q", ApprovalRequest, AskRequest)
 MOST_REQUESTS = 1_000
 """requests on one card"""
 
 
 async def approval(run: Run, name: str, step: ApprovalStep, here: Path, scope: Scope) -> State:
     """Ask whether what it covers is sent."""
-    shown = dict(_shown(run, name, step, scope))
-    calls = tuple(call for call in shown.values() if call is not None)
+    asked = run.once(here, "asked", lambda: _asked(run, name, step, here, scope))
+    shown = [
+        (tuple(path), ActionCall.model_validate(call) if call else None, why) for path, call, why in asked["shown"]
+    ]
+    calls = tuple(call for _, call, _ in shown if call is not None)
     if calls:
-        joined = run.host.joined().count
-        request = _request(run, name, step, here, calls, scope)
-        decision = await _waiting(run, scope, run.host.ask(request, run.take_traces()))
-        run.host.seen(joined)
+        request = ApprovalRequest(calls=calls, **asked["request"])
+        decision = await _waiting(run, scope, request, run.host.ask)
+        run.host.seen(asked["joined"])
     else:  # none of the steps would run: there is nothing to ask
         decision = Decision(status=StepStatus.SKIPPED)
     _saw_answer(run, step, decision.trust)
     run.progress.asked_about.update(step.approval.covers)
-    run.progress.covered.update({path: Covered(call, decision) for path, call in shown.items()})
+    run.progress.covered.update({path: Covered(call, why, decision) for path, call, why in shown})
     if decision.status is StepStatus.FAILED:
         message = decision.note or "nobody answered in time"
         raise StepFailed(name, StepError(kind=FailureKind.REFUSED_BY_POLICY, message=message))
     return told(decision.status, decision.model_dump(mode="python", include={"by", "at", "trust", "note", "auto"}))
 
 
+def _asked(run: Run, name: str, step: ApprovalStep, here: Path, scope: Scope) -> dict[str, Any]:
+    """Question and calls as plain data: rendered once, also where the run goes on elsewhere while people think."""
+    shown = list(_shown(run, name, step, here, scope))
+    calls = tuple(call for _, call, _ in shown if call is not None)
+    request = _request(run, name, step, here, calls, scope) if calls else None
+    return {
+        "shown": [[list(path), call.model_dump(mode="json") if call else None, why] for path, call, why in shown],
+        "request": request.model_dump(mode="json", exclude={"calls"}) if request else None,
+        "joined": run.host.joined().count,
+    }
+
+
 async def ask(run: Run, name: str, step: AskStep, here: Path, scope: Scope) -> State:
     """Ask people, and read their answer as the fields say."""
-    asked = step.ask
+    asked = run.once(here, "asked", lambda: _questioned(run, name, step.ask, here, scope))
+    answer = await _waiting(run, scope, AskRequest.model_validate(asked["request"]), run.host.question)
+    run.host.seen(asked["joined"])
+    _saw_answer(run, step, answer.trust)
+    if answer.status is StepStatus.FAILED:
+        message = answer.note or "nobody answered in time"
+        raise StepFailed(name, StepError(kind=FailureKind.TIMEOUT, message=message))
+    fields = _read(name, step.ask.fields, answer.fields)
+    return told(answer.status, {**fields, "by": answer.by, "at": answer.at, "trust": answer.trust})
+
+
+def _questioned(run: Run, name: str, asked: Ask, here: Path, scope: Scope) -> dict[str, Any]:
     request = AskRequest(
         **_question(run, name, asked.text, asked.by or By(), asked, here, scope),
         fields={field: spec.model_dump(mode="json", exclude_none=True) for field, spec in asked.fields.items()},
         mail=str(run.render(name, asked.to.mail, scope, "to")) if asked.to else None,
         otherwise=None if asked.otherwise == "fail" else dict(asked.otherwise),
     )
-    answer = await _waiting(run, scope, run.host.question(request, run.take_traces()))
-    _saw_answer(run, step, answer.trust)
-    if answer.status is StepStatus.FAILED:
-        message = answer.note or "nobody answered in time"
-        raise StepFailed(name, StepError(kind=FailureKind.TIMEOUT, message=message))
-    fields = _read(name, asked.fields, answer.fields)
-    return told(answer.status, {**fields, "by": answer.by, "at": answer.at, "trust": answer.trust})
+    return {"request": request.model_dump(mode="json"), "joined": run.host.joined().count}
 
 
 def _saw_answer(run: Run, step: Step, trust: str | None) -> None:
@@ -83,14 +106,14 @@ def _read(name: str, specs: Mapping[str, Spec], fields: Mapping[str, Any]) -> di
         raise invalid(name, f"the answer does not fit: {error}") from None
 
 
-async def _waiting(run: Run, scope: Scope, work: Awaitable[T]) -> T:
+async def _waiting(run: Run, scope: Scope, request: Q, ask: Callable[[Q, tuple[Trace, ...]], Awaitable[T]]) -> T:
     """Wait for people: that time is not counted against what the question stands in."""
     await run.host.ready()
     leave_if_cancelled()
     for budget in scope.budgets:
         budget.pause(run.host.now())
     try:
-        found = await work
+        found = await ask(request, run.take_traces())
     except asyncio.CancelledError:
         _go_on(run, scope)
         raise
@@ -103,30 +126,40 @@ def _go_on(run: Run, scope: Scope) -> None:
         budget.go_on(run.host.now())
 
 
-def _shown(run: Run, name: str, step: ApprovalStep, scope: Scope) -> Iterator[tuple[Path, ActionCall | None]]:
-    """Every call that the covered steps will make, by its path; none where the step would not run."""
+def _shown(
+    run: Run, name: str, step: ApprovalStep, here: Path, scope: Scope
+) -> Iterator[tuple[Path, ActionCall | None, dict[str, Any]]]:
+    """Every call that the covered steps will make, with its path; none where the step would not run, and why."""
     count = 0
     for covered in step.approval.covers:
-        for path, inner, seen in _places(run, name, covered, run.playbook.model.steps, (), scope):
+        for path, inner, seen in _later(run, name, covered, here, scope):
             count += 1
             if count > MOST_REQUESTS:
                 raise invalid(name, f"covers more than {MOST_REQUESTS} requests; nobody could judge them")
             holds, reason = run.gate(covered, inner, seen)
             run.saw_gate(inner, reason)
-            yield path, call_for(run, covered, inner, path, seen) if holds else None
+            yield path, call_for(run, covered, inner, path, seen) if holds else None, {} if holds else reason
+
+
+def _later(run: Run, name: str, wanted: str, here: Path, scope: Scope) -> Iterator[tuple[Path, ActionStep, Scope]]:
+    """Where the step of this id will stand: after the approval in its own list, or in one that this stands in."""
+    for stage in reversed([*stages(run.playbook.model, here)]):
+        if any(inner.id == wanted for _, one in stage.later for inner in every_step((one,))):
+            return _places(run, name, wanted, stage.later, stage.path, scope)
+    raise invalid(name, f"`{wanted}` does not come later, so that nobody can be asked about it")
 
 
 def _places(
-    run: Run, name: str, wanted: str, steps: tuple[Step, ...], path: Path, scope: Scope
+    run: Run, name: str, wanted: str, steps: Sequence[tuple[str, Step]], path: Path, scope: Scope
 ) -> Iterator[tuple[Path, ActionStep, Scope]]:
-    """Where the step of this id will stand, once for each item of the loops around it, with what it will see."""
-    for place, step in named(steps):
+    """Where it will stand among these steps, once for each item of the loops around it, with what it will see."""
+    for place, step in steps:
         here = (*path, place)
         if step.id == wanted and isinstance(step, ActionStep):
             yield here, step, scope
         elif any(inner.id == wanted for inner in every_step((step,))):
             for inside_path, inner_steps, inner_scope in entered(run, name, step, here, scope, wanted):
-                yield from _places(run, name, wanted, inner_steps, inside_path, inner_scope)
+                yield from _places(run, name, wanted, named(inner_steps), inside_path, inner_scope)
 
 
 def _request(

@@ -16,10 +16,11 @@ from orchestrator.language.durations import parse_duration
 from orchestrator.language.expressions import compile_condition, compile_template
 from orchestrator.language.host import Host, Joined, StepError, StepStatus, Trace
 from orchestrator.language.interpreter.ends import RunStopped, StepFailed, invalid, leave_if_cancelled
-from orchestrator.language.interpreter.progress import Ended, Progress
+from orchestrator.language.interpreter.progress import Progress
 from orchestrator.language.interpreter.scope import Budget, Path, Scope, State, told
 from orchestrator.language.model import ActionStep, ForEachStep, Step, SwitchStep, every_step, inside, named
 from orchestrator.language.outputs import Counts, all_routes_of, completed
+from orchestrator.language.packing import Packer, packer_for
 from orchestrator.language.program import Playbook
 
 Capabilities = Mapping[str, Capability[Any, Any]]
@@ -57,14 +58,32 @@ class Run:
         self.failure: StepFailed | None = None
         self.ending = False
         self.cut_at: str | None = None
-        self.covers = {name for step in every_step(playbook.model.steps) for name in _covers(step)}
+        steps = (*playbook.model.steps, *playbook.model.on_failure)
+        self.covers = {name for step in every_step(steps) for name in _covers(step)}
         self._runners = runners
         self._observer = observer
         self._alert = alert
         self._inputs = inputs
         self._site = site
-        self._traces: list[Trace] = []
         self._joined: list[Alert] = []
+
+    @property
+    def packer(self) -> Packer:
+        """Packs and unpacks what its values can be."""
+        return packer_for(self.capabilities)
+
+    def fail(self, failed: StepFailed) -> None:
+        """The steps have failed: what they brought is seen by `on_failure`, wherever that is carried out."""
+        self.none_reached(self.playbook.model.steps, Scope(), self.scope)
+        self.progress.fail(failed, self.scope)
+
+    def recall_failure(self) -> None:
+        """Go on from the failure of the steps."""
+        known = self.progress.run
+        if known is not None and known.failure is not None:
+            self.scope.steps.update(known.steps)
+            self.scope.vars.update(known.vars)
+            self.failure = known.failure.raised()
 
     async def all(self, steps: tuple[Step, ...], path: Path, scope: Scope) -> None:
         """One after the other; raises at the first that ends the list."""
@@ -72,34 +91,46 @@ class Run:
             await self.one(name, step, path, scope)
 
     async def one(self, name: str, step: Step, path: Path, scope: Scope) -> None:
-        """One step from its condition to its end; one that has ended elsewhere is only remembered."""
-        here = (*path, name)
+        """One step from its condition to its end; one that has ended elsewhere is only remembered.
+
+        A failure is known before anything is done about it, so that nothing of what failed is ever done again.
+        """
+        here, before = (*path, name), scope.branch()
         known = self.progress.ended.get(here)
         if known is not None:
-            _remember(known, name, scope)
+            known.recall(name, scope)
+            failed = known.failure.raised() if known.failure else None
+        else:
+            failed = await self._carried_out(name, step, path, scope)
+            self.not_reached(step, before, scope)
+            self.progress.end(here, before, scope, failed)
+        if failed is None:
             return
-        leave_if_cancelled()
-        await self.host.ready()
-        before = scope.branch()
-        scope.now = self.host.now()
-        state = await self._carried_out(name, step, path, scope)
-        if state is not None:
-            scope.steps[name] = state
-            error = {"error": state["error"]} if "error" in state else {}
-            self.trace("step.ended", name, path, {"status": state["status"], **error})
-        self.not_reached(step, scope)
-        self.progress.end(here, scope.steps[name], before, scope)
+        if step.on_error == "fail" or failed.final:
+            raise StepFailed(failed.step, failed.error)
+        self.saw(step, "on_error")
+        if not isinstance(step.on_error, str) and not isinstance(step, ForEachStep):
+            await self.all(step.on_error, (*here, "on_error"), scope)
+        self.progress.end(here, before, scope)
 
-    async def _carried_out(self, name: str, step: Step, path: Path, scope: Scope) -> State | None:
-        """The state of the step; None where it was skipped, which is told."""
+    async def _carried_out(self, name: str, step: Step, path: Path, scope: Scope) -> StepFailed | None:
+        """The step's own work, of which its state is left; what of it failed."""
+        here, failed = (*path, name), None
+        leave_if_cancelled()
+        begun = (*here, "@now") in self.progress.marks
+        if not begun:
+            await self.host.ready()
+        scope.now = self.once(here, "now", self.host.now)
         try:
-            if not self._wanted(name, step, path, scope):
+            if not begun and not self._wanted(name, step, path, scope):
                 return None
             self.saw(step, "run")
             self.host.show(step.name or name)
-            return await self._in_time(name, step, (*path, name), scope)
-        except StepFailed as failed:
-            return await self._failed(name, step, path, scope, failed)
+            state = await self._in_time(name, step, here, scope)
+            body: dict[str, Any] = {"status": state["status"]}
+        except StepFailed as failure:
+            failed = failure
+            state, body = self._state_of(step, failure)
         except RunStopped as end:
             if end.step == name:
                 scope.steps[name] = told(StepStatus.SUCCEEDED)
@@ -108,8 +139,20 @@ class Run:
         except asyncio.CancelledError:
             self.cut_at = self.cut_at or (name if self.ending else None)
             error = StepError(kind=FailureKind.REFUSED_BY_POLICY, message="cut short: what it stands in had to end")
-            self._tell_failed(name, path, scope, told(StepStatus.FAILED, self.default(step), error), error)
+            scope.steps[name], body = self._state_of(step, StepFailed(name, error))
+            self.trace("step.ended", name, path, body)
             raise
+        scope.steps[name] = state
+        self.trace("step.ended", name, path, body)
+        return failed
+
+    def _state_of(self, step: Step, failed: StepFailed) -> tuple[State, dict[str, Any]]:
+        """A step that has failed, as later steps see it and as it is told."""
+        output = failed.output if failed.output is not None else self.default(step)
+        if output is None and isinstance(step, ForEachStep):
+            output = NO_ITEMS
+        body = {"status": StepStatus.FAILED, "error": failed.error.model_dump(mode="json")}
+        return told(StepStatus.FAILED, output, failed.error), body
 
     async def _in_time(self, name: str, step: Step, here: Path, scope: Scope) -> State:
         """The step's own work, within its `timeout` where it has one that bounds the whole."""
@@ -169,7 +212,7 @@ class Run:
         if covered is None:
             reason: dict[str, Any] = {"approval": "what it would do here was not shown"}
         else:
-            reason = {"approval": covered.decision.status} if covered.call is not None else {"when": False}
+            reason = {"approval": covered.decision.status} if covered.call is not None else covered.reason
         self._skip((*path, name), step, scope, reason)
         return False
 
@@ -196,26 +239,6 @@ class Run:
             raise invalid(name, f"{word}: {reason.error}")
         return reason.holds, {"condition": source, "holds": reason.holds, "values": reason.values}
 
-    async def _failed(self, name: str, step: Step, path: Path, scope: Scope, failed: StepFailed) -> State:
-        """What `on_error` makes of a failure; raises again where it is the end."""
-        state = told(StepStatus.FAILED, self.default(step), failed.error)
-        if isinstance(step, ForEachStep):  # its `on_error` is for each item, and has been carried out
-            state.setdefault("output", NO_ITEMS)
-            state |= {word: scope.steps[name][word] for word in ("output",) if word in scope.steps.get(name, {})}
-        if step.on_error == "fail":
-            self._tell_failed(name, path, scope, state, failed.error)
-            raise failed
-        self.saw(step, "on_error")
-        scope.steps[name] = state
-        if not isinstance(step.on_error, str) and not isinstance(step, ForEachStep):
-            await self.all(step.on_error, (*path, name, "on_error"), scope)
-        return state
-
-    def _tell_failed(self, name: str, path: Path, scope: Scope, state: State, error: StepError) -> None:
-        scope.steps[name] = state
-        body = {"status": StepStatus.FAILED, "error": error.model_dump(mode="json")}
-        self.trace("step.ended", name, path, body)
-
     def default(self, step: Step) -> Any:
         """The output that the author gave it for when it has none of its own."""
         if isinstance(step, SwitchStep) or step.default is None:
@@ -225,11 +248,18 @@ class Run:
             return completed(all_routes_of(capability) if step.all_routes else capability.gives, step.default)
         return step.default
 
-    def not_reached(self, step: Step, scope: Scope) -> None:
-        """Steps inside that were not reached have a status and their `default` all the same."""
+    def not_reached(self, step: Step, before: Scope, scope: Scope) -> None:
+        """Steps inside that were not reached since then have a status and their `default` all the same."""
         for inner in visible_inside(step):
-            if inner.id and inner.id not in scope.steps:
+            if inner.id and scope.steps.get(inner.id) is before.steps.get(inner.id):
                 scope.steps[inner.id] = told(StepStatus.SKIPPED, self.default(inner))
+
+    def none_reached(self, steps: tuple[Step, ...], before: Scope, scope: Scope) -> None:
+        """The same of steps and all inside them."""
+        for step in steps:
+            if step.id and scope.steps.get(step.id) is before.steps.get(step.id):
+                scope.steps[step.id] = told(StepStatus.SKIPPED, self.default(step))
+            self.not_reached(step, before, scope)
 
     def saw(self, step: Step, word: str, value: Any = True) -> None:
         """Tell what became of a step, where somebody wants to know."""
@@ -242,8 +272,9 @@ class Run:
             if word in reason:
                 self.saw(step, word, reason[word]["holds"])
 
-    def once(self, mark: Path, read: Callable[[], Any]) -> Any:
+    def once(self, here: Path, word: str, read: Callable[[], Any]) -> Any:
         """A value that is read once and stays, also where the run goes on elsewhere."""
+        mark = (*here, f"@{word}")
         if mark not in self.progress.marks:
             self.progress.marks[mark] = read()
         return self.progress.marks[mark]
@@ -317,16 +348,16 @@ class Run:
 
     def trace(self, kind: str, step: str, path: Path, body: dict[str, Any]) -> None:
         """Note a decision for the audit; `path` leads to what the step stands in."""
-        self._traces.append(Trace(at=self.host.now(), type=kind, step=step, path=path, body=body))
+        self.progress.traces.append(Trace(at=self.host.now(), type=kind, step=step, path=path, body=body))
 
     def take_traces(self) -> tuple[Trace, ...]:
         """What was noted since the last time."""
-        taken, self._traces = tuple(self._traces), []
+        taken, self.progress.traces = tuple(self.progress.traces), []
         return taken
 
     def deadline(self, here: Path, duration: str) -> datetime:
         """A moment so long after the step came to it first."""
-        found: datetime = self.once((*here, "deadline"), lambda: self.host.now() + parse_duration(duration))
+        found: datetime = self.once(here, "deadline", lambda: self.host.now() + parse_duration(duration))
         return found
 
     async def sleep_until(self, moment: datetime) -> None:
@@ -354,12 +385,6 @@ def visible_inside(step: Step) -> Iterator[Step]:
         for inner in steps:
             yield inner
             yield from visible_inside(inner)
-
-
-def _remember(known: Ended, name: str, scope: Scope) -> None:
-    scope.steps.update(known.steps)
-    scope.vars.update(known.vars)
-    scope.steps[name] = known.state
 
 
 def _covers(step: Step) -> tuple[str, ...]:

@@ -40,8 +40,8 @@ class Budget:
             self.resumed.set()
 
     def left(self, now: datetime) -> float | None:
-        """Seconds; None while people are waited for."""
-        return None if self.waiting else (self.ends - now).total_seconds()
+        """Seconds; None while people are waited for, also by a run that went on elsewhere meanwhile."""
+        return None if self.since is not None else (self.ends - now).total_seconds()
 
 
 @dataclass

@@ -16,7 +16,7 @@ from orchestrator.language.interpreter.ends import RunStopped, StepFailed, inval
 from orchestrator.language.interpreter.run import Run
 from orchestrator.language.interpreter.scope import Path, Scope, State, told
 from orchestrator.language.model import PlaybookStep, SetStep, StopStep, UndoStep, WaitStep
-from orchestrator.language.packing import NotPacked, Packer, packer_for
+from orchestrator.language.packing import NotPacked, Packer
 
 
 async def set_(run: Run, name: str, step: SetStep, here: Path, scope: Scope) -> State:
@@ -48,7 +48,7 @@ async def wait(run: Run, name: str, step: WaitStep, here: Path, scope: Scope) ->
         await run.sleep_until(run.deadline(here, step.wait.for_))
         return told(StepStatus.SUCCEEDED)
     if step.wait.until:
-        await run.sleep_until(run.once((*here, "until"), lambda: _moment(run, name, step, scope)))
+        await run.sleep_until(run.once(here, "until", lambda: _moment(run, name, step, scope)))
         return told(StepStatus.SUCCEEDED)
     found = await _alert(run, name, step, here, scope)
     if found is None:
@@ -69,9 +69,10 @@ def _moment(run: Run, name: str, step: WaitStep, scope: Scope) -> datetime:
 async def _alert(run: Run, name: str, step: WaitStep, here: Path, scope: Scope) -> Alert | None:
     """The first alert since the last one given for which the condition holds; none in time."""
     deadline = run.deadline(here, str(step.wait.within))
+    place = run.once(here, "from", lambda: run.progress.given)
     while True:
         joined = run.host.joined()
-        found = _fitting(run, name, step, scope, joined)
+        found, place = _fitting(run, name, step, here, scope, joined, place)
         run.host.seen(joined.count)
         left = (deadline - run.host.now()).total_seconds()
         if found is not None or left <= 0:
@@ -85,47 +86,57 @@ async def _alert(run: Run, name: str, step: WaitStep, here: Path, scope: Scope) 
         more.cancel()
 
 
-def _fitting(run: Run, name: str, step: WaitStep, scope: Scope, joined: Joined) -> Alert | None:
-    """Looks at each alert once; an error in the condition is recorded, and the alert is not the one."""
+def _fitting(
+    run: Run, name: str, step: WaitStep, here: Path, scope: Scope, joined: Joined, place: int
+) -> tuple[Alert | None, int]:
+    """The alert, and the place of the next one to look at. Only an alert that is given is behind other waits too.
+
+    An error in the condition is recorded, and the alert is not the one.
+    """
     known = {**dict(enumerate(joined.alerts)), **dict(joined.latest)}
     condition = compile_condition(str(step.wait.alert))
-    for place in sorted(known):
-        if place < run.progress.given:
+    for one in sorted(known):
+        if one < place:
             continue
-        run.progress.given = place + 1
-        joining = Alert.model_validate(known[place])
+        joining = Alert.model_validate(known[one])
         reason = condition.explain({**run.names(scope), "joining": joining})
         if reason.holds:
-            run.trace("step.decided", name, (), {"alert": joining.key, "values": reason.values})
-            return joining
+            run.progress.given = max(run.progress.given, one + 1)
+            run.trace("step.decided", name, here[:-1], {"alert": joining.key, "values": reason.values})
+            return joining, one + 1
         if reason.error:
             error = invalid(name, f"alert: {reason.error}").error
-            run.trace("step.decided", name, (), {"alert": joining.key, "error": error.model_dump(mode="json")})
-    return None
+            run.trace("step.decided", name, here[:-1], {"alert": joining.key, "error": error.model_dump(mode="json")})
+    return None, joined.count
 
 
 async def playbook(run: Run, name: str, step: PlaybookStep, here: Path, scope: Scope) -> State:
     """Run a sub-playbook; its failure is this step's."""
-    packer = packer_for(run.capabilities)
-    joined = run.host.joined()
-    severity = run.severity(joined)
+    count = run.once(here, "joined", lambda: run.host.joined().count)
+    call = SubCall.model_validate(run.once(here, "call", lambda: _call(run, name, step, here, scope)))
+    await run.host.ready()
+    leave_if_cancelled()
+    outcome = await run.host.call(call, run.take_traces())
+    run.host.seen(count)
+    if outcome.error is not None:
+        raise StepFailed(name, outcome.error)
+    output = run.default(step) if step.detach else _outputs(name, run.packer, outcome.outputs)
+    return told(outcome.status, output)
+
+
+def _call(run: Run, name: str, step: PlaybookStep, here: Path, scope: Scope) -> dict[str, Any]:
+    """What is called, as plain data."""
+    severity = run.severity(run.host.joined())
     call = SubCall(
         step=name,
         path=here,
         playbook=step.playbook,
-        inputs=packer.pack(run.typed(name, step.with_, scope, "with")),
+        inputs=run.packer.pack(run.typed(name, step.with_, scope, "with")),
         severity=str(severity) if severity else "informational",
         case=run.case,
         detach=step.detach,
     )
-    await run.host.ready()
-    leave_if_cancelled()
-    outcome = await run.host.call(call, run.take_traces())
-    run.host.seen(joined.count)
-    if outcome.error is not None:
-        raise StepFailed(name, outcome.error)
-    output = run.default(step) if step.detach else _outputs(name, packer, outcome.outputs)
-    return told(outcome.status, output)
+    return call.model_dump(mode="json")
 
 
 def _outputs(name: str, packer: Packer, packed: Mapping[str, Any]) -> Any:

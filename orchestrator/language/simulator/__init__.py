@@ -10,17 +10,17 @@ from pathlib import Path
 from orchestrator.errors import TocsinError
 from orchestrator.language.host import RunContext
 from orchestrator.language.interpreter import Capabilities, RunResult, begin, carry_out
-from orchestrator.language.model import Test
 from orchestrator.language.program import Playbook
 from orchestrator.language.reference import ReferenceData
 from orchestrator.language.simulator.answers import TestMistake, Unforeseen
 from orchestrator.language.simulator.clock import NothingMoves, in_virtual_time
 from orchestrator.language.simulator.compare import differences
-from orchestrator.language.simulator.coverage import Coverage
+from orchestrator.language.simulator.coverage import Branch, Coverage
 from orchestrator.language.simulator.host import SimulatedHost
 from orchestrator.language.simulator.site import site_of
 from orchestrator.language.simulator.starts import Decode, Joining, Samples, Start, joining_of, start_of
 from orchestrator.language.simulator.world import World
+from orchestrator.language.tested import Test
 
 REQUESTER = "the requester"
 
@@ -183,6 +183,7 @@ async def _detached(world: World) -> None:
 
 
 __all__ = [
+    "Branch",
     "Coverage",
     "Decode",
     "Played",

@@ -9,12 +9,13 @@ from orchestrator.contract.values import NormalisedText, Severity
 from orchestrator.language.expressions import plain
 from orchestrator.language.host import StepStatus
 from orchestrator.language.interpreter import Capabilities, RunResult
-from orchestrator.language.model import ActionStep, Test, every_step
+from orchestrator.language.model import ActionStep, every_step
 from orchestrator.language.packing import packer_for
 from orchestrator.language.program import Playbook
 from orchestrator.language.simulator.answers import fits
 from orchestrator.language.simulator.starts import moment
 from orchestrator.language.simulator.world import Happened, World
+from orchestrator.language.tested import Test
 
 MOST_LOOKS = 20_000
 """orders that are tried before two lists count as different"""
@@ -28,7 +29,7 @@ def differences(playbook: Playbook, test: Test, world: World, result: RunResult)
     yield from _asked(test, world)
     undone = world.effects.undone
     if test.expect.undone is not None and list(test.expect.undone) != undone:
-        yield f"undone: expected {_listed(test.expect.undone)}; happened: {_listed(undone)}"
+        yield _both("undone", test.expect.undone, undone)
     if test.expect.outputs is not None:
         yield from _outputs(test.expect.outputs, packer_for(world.capabilities).unpack(result.outputs))
 
@@ -50,7 +51,7 @@ def _calls(playbook: Playbook, test: Test, world: World) -> Iterator[str]:
     if wanted is None or in_order(wanted, world.calls, lambda one, call: _fits(world.capabilities, one, call)):
         return
     names = [_action(one) for one in wanted]
-    yield f"calls: expected {_listed(names)}; happened: {_listed(called)}"
+    yield _both("calls", names, called)
     yield from _missing(playbook, names, called, world)
     if sorted(names) == sorted(called):
         yield from _parameters(wanted, world)
@@ -77,7 +78,7 @@ def _why(body: Mapping[str, Any]) -> str:
         if isinstance(body.get(word), dict):
             read = ", ".join(f"{path} = {value!r}" for path, value in body[word]["values"].items())
             said.append(f"{word}: {body[word]['condition']} ({read})")
-    return "; ".join(said) or "its condition"
+    return "; ".join(said)
 
 
 def _parameters(wanted: Sequence[Wanted], world: World) -> Iterator[str]:
@@ -93,7 +94,7 @@ def _parameters(wanted: Sequence[Wanted], world: World) -> Iterator[str]:
 def _asked(test: Test, world: World) -> Iterator[str]:
     wanted = test.expect.asked
     if wanted is not None and not in_order(wanted, world.asked, lambda one, asked: one in asked.names):
-        yield f"asked: expected {_listed(wanted)}; happened: {_listed([one.names[0] for one in world.asked])}"
+        yield _both("asked", wanted, [one.names[0] for one in world.asked])
 
 
 def _outputs(wanted: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[str]:
@@ -102,6 +103,11 @@ def _outputs(wanted: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[st
             yield f"outputs: there is no `{name}`; there are: {_listed(list(given))}"
         elif not same(value, given[name]):
             yield f"outputs: `{name}`: expected {value!r}; happened: {plain(given[name])!r}"
+
+
+def _both(word: str, wanted: Sequence[str], happened: Sequence[str]) -> str:
+    """Two lists below one another."""
+    return f"{word}: expected {_listed(wanted)}\n{' ' * len(word)}  happened {_listed(happened)}"
 
 
 def _listed(names: Sequence[str]) -> str:

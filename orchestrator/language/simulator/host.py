@@ -73,7 +73,8 @@ class SimulatedHost:
         self._called_at = called_at
         self._lanes = dict(lanes or {})
         self._apart = apart
-        self._joined: list[Alert] = []
+        self._joined: list[tuple[int, dict[str, Any]]] = []
+        self._snapshot = self._looked()
         self._more = asyncio.Event()
         self._stop = asyncio.Event()
 
@@ -104,8 +105,18 @@ class SimulatedHost:
 
     def join(self, alert: Alert) -> None:
         """An alert joins the run."""
-        self._joined.append(alert)
+        self._joined.append((len(self._joined), alert.model_dump(mode="json")))
+        self._severity = max(self._severity or alert.severity, alert.severity)
+        self._snapshot = self._looked()
         self._more.set()
+
+    def _looked(self) -> Joined:
+        return Joined(
+            alerts=tuple(plain for _, plain in self._joined[:MOST_JOINED]),
+            latest=tuple(self._joined[-MOST_JOINED:]),
+            count=len(self._joined),
+            severity=str(self._severity) if self._severity else None,
+        )
 
     async def joining(self, count: int) -> None:
         """Wait until more than `count` have joined."""
@@ -115,13 +126,7 @@ class SimulatedHost:
 
     def joined(self) -> Joined:
         """Those that have joined."""
-        known = [one.severity for one in self._joined] + ([self._severity] if self._severity else [])
-        severity = str(max(known)) if known else None
-        if not self._joined:
-            return Joined(severity=severity)
-        plain = [one.model_dump(mode="json") for one in self._joined]
-        latest = list(enumerate(plain))[-MOST_JOINED:]
-        return Joined(alerts=tuple(plain[:MOST_JOINED]), latest=tuple(latest), count=len(plain), severity=severity)
+        return self._snapshot
 
     def names(self, path: Path) -> tuple[str, ...]:
         """What a test may call the step, the most special first."""
@@ -163,16 +168,15 @@ class SimulatedHost:
         return None, output_of(capability, call.parameters, answer, all_routes=call.all_routes)
 
     def _done(self, call: ActionCall) -> StepStatus:
-        """What became of the call: in shadow mode nothing was sent, else the world remembers what can be undone."""
+        """What became of the call, in shadow mode only in the records; the world remembers what can be undone."""
         capability = self.world.capabilities[call.action]
-        if self.context.mode == "shadow" and capability.effect.mutates:
-            return StepStatus.SHADOWED
         if capability.effect is Effect.REVERSIBLE:
             parameters = capability.takes.model_validate(call.parameters)
             ends = self.now() + timedelta(seconds=call.expires) if call.expires is not None else None
             path = (*self._called_at, *call.path)
             self.world.effects.holds.append(Hold(self.context.run, path, capability, parameters, ends))
-        return StepStatus.SUCCEEDED
+        shadowed = self.context.mode == "shadow" and capability.effect.mutates
+        return StepStatus.SHADOWED if shadowed else StepStatus.SUCCEEDED
 
     async def undo(self, call: UndoCall, traces: tuple[Trace, ...]) -> UndoOutcome:
         """Undo what is still there; the inverse answers as the test says."""

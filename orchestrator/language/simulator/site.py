@@ -9,23 +9,27 @@ from typing import Any
 from pydantic import ValidationError
 
 from orchestrator.language.calendars import Calendar
-from orchestrator.language.model import Test
 from orchestrator.language.program import Playbook
 from orchestrator.language.reference import ListType, ReferenceData, ReferenceList, names_in, restore
 from orchestrator.language.reference_reader import CalendarDocument, calendar_of
 from orchestrator.language.simulator.answers import TestMistake
+from orchestrator.language.tested import Test
 
 
 def site_of(playbook: Playbook, test: Test, data: ReferenceData | None) -> dict[str, Any]:
     """What expressions read as `lists` and `calendars`; raises where one is named that there is not.
 
-    Where nothing is known of the site, the lists of the test are texts.
+    A list of the test that the site does not have is one of texts.
     """
-    if data is None:
-        data = ReferenceData({name: ReferenceList(ListType.TEXT, ()) for name in test.lists})
+    named = names_in(_paths(playbook))
+    for name in (*(f"lists.{name}" for name in test.lists), *(f"calendars.{name}" for name in test.calendars)):
+        if name not in named:
+            raise TestMistake(f"{name} is not read by the playbook, which reads {', '.join(sorted(named)) or 'none'}")
+    known = data or ReferenceData()
+    texts = {name: ReferenceList(ListType.TEXT, ()) for name in test.lists if name not in known.lists}
     calendars = {name: _calendar(name, given) for name, given in test.calendars.items()}
-    known = replace(data.with_lists(test.lists), calendars={**data.calendars, **calendars})
-    return restore(known.snapshot(names_in(_paths(playbook))))
+    known = replace(known, lists={**known.lists, **texts}, calendars={**known.calendars, **calendars})
+    return restore(known.with_lists(test.lists).snapshot(named))
 
 
 def _calendar(name: str, given: Any) -> Calendar:

@@ -13,9 +13,9 @@ from pydantic import ValidationError
 
 from orchestrator.alerts.alert import Alert
 from orchestrator.language.durations import parse_duration
-from orchestrator.language.model import JoinLater, Test
 from orchestrator.language.program import Playbook
 from orchestrator.language.simulator.answers import TestMistake, Unforeseen
+from orchestrator.language.tested import JoinLater, Test
 from orchestrator.language.typed import validate_all
 
 Decode = Callable[[bytes], Alert]

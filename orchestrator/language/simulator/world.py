@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 from orchestrator.language.host import Trace
 from orchestrator.language.interpreter import Capabilities, Observer
-from orchestrator.language.model import Test
 from orchestrator.language.paths import Path
 from orchestrator.language.simulator.answers import Given, TestMistake
 from orchestrator.language.simulator.effects import Effects
+from orchestrator.language.tested import Test
 
 T = TypeVar("T")
 MOST_STEPS = 500_000
