@@ -25,12 +25,13 @@ def _slip(span_of: Callable[[Part], Span | None], wanted: Wanted) -> Mutator:
     def mutate(source: Source, rng: Random) -> Change | None:
         part = _part(rng, source, lambda one: span_of(one) is not None and wanted(one))
         span = span_of(part) if part is not None else None
-        if span is None:
+        if part is None or span is None:
             return None
         inner = _unquoted(source, span)
         word = source.said(inner)
         wrong = misspelt(word, rng)
-        return change(source, inner, wrong, {word, wrong, *word.split("."), *wrong.split(".")})
+        words = {word, wrong, *word.split("."), *wrong.split(".")}
+        return change(source, inner, wrong, words if span == part.key else words | _own_words(part))
 
     return mutate
 
@@ -97,7 +98,9 @@ def _retyped(by: Callable[[str, Random], str], wanted: Wanted) -> Mutator:
             return None
         old = source.said(part.at)
         new = by(old, rng)
-        return change(source, part.at, new, {part.name, old.strip("'\""), new.strip("'\"[]{}"), *_own_words(part)})
+        words = {part.name, old.strip("'\""), new.strip("'\"[]{}"), *re.findall(r"\w+(?=:)", new)}
+        words |= _own_words(part) | paths_in(old)
+        return change(source, part.at, new, words)
 
     return mutate
 
@@ -198,8 +201,8 @@ def _without(source: Source, part: Part) -> Change:
     step = _step_of(source, part)
     if step is not None:
         near.append(step.at.start)
-    holders = {one for one in part.path[-2:-1] if isinstance(one, str)}
-    return change(source, part.whole, "", {part.name, *holders, *_said_in(source, part)}, near=near)
+    around = next((one for one in reversed(part.path[:-1]) if isinstance(one, str)), "")
+    return change(source, part.whole, "", {part.name, around, *_said_in(source, part)}, near=near)
 
 
 def _step_of(source: Source, part: Part) -> Part | None:

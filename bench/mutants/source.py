@@ -78,7 +78,7 @@ class Source:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         self.parts: list[Part] = list(self._inside(root, (), "document")) if root is not None else []
         self.by_path = {part.path: part for part in self.parts}
 

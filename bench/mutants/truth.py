@@ -12,7 +12,7 @@ from orchestrator.errors import ExpressionError, FailureKind, TocsinError, Value
 from orchestrator.language.interpreter import Capabilities
 from orchestrator.language.model import PlaybookDocument, PlaybookStep, every_step
 from orchestrator.language.program import Playbook
-from orchestrator.language.reference import ReferenceData
+from orchestrator.language.reference import ReferenceData, ReferenceRefused
 from orchestrator.language.simulator import Played, Samples, Start, TestMistake, Unforeseen, play, start_of
 from orchestrator.language.tested import Test
 from orchestrator.language.yaml_reader import read_yaml
@@ -76,6 +76,8 @@ def _of_test(playbook: Playbook, test: Test, world: World) -> Iterator[Failure]:
             yield from (Failure(kind, test.name, told) for kind, told in _of_run(played))
     except Unforeseen:
         return  # the test expects something else
+    except ReferenceRefused as refused:
+        yield Failure("load", test.name, str(refused))
     except TocsinError as mistake:
         yield Failure("test", test.name, str(mistake))
     except Exception as error:  # noqa: BLE001 - nothing but a TocsinError may ever come out

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum, StrEnum
 from types import UnionType
-from typing import Any, Generic, TypeVar, Union, get_args, get_origin
+from typing import Any, ClassVar, Generic, Self, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic.fields import FieldInfo
 
 from orchestrator.contract.values import Domain, FileHash, IpAddress, MailAddress
@@ -32,9 +32,19 @@ class Effect(StrEnum):
 
 
 class Parameters(BaseModel):
-    """What a capability takes; frozen, and an unknown name is a mistake."""
+    """What a capability takes; frozen, and an unknown name is a mistake.
+
+    Of `ANY_OF` at least one has to be given: what is left out altogether would mean everything.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    ANY_OF: ClassVar[tuple[str, ...]] = ()
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if self.ANY_OF and not any(getattr(self, name) for name in self.ANY_OF):
+            raise ValueError(f"give at least one of {', '.join(self.ANY_OF)}")
+        return self
 
 
 class Result(BaseModel):

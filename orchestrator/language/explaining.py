@@ -124,7 +124,8 @@ def _not_a_mapping(path: Path, document: Document) -> Finding:
             place, "shape", "a list of steps stands where one step is wanted", "write `- do:` before the list"
         )
     if is_step:
-        return Finding(place, "shape", f"a step is a mapping, and this is {value!r}", "as `- action: ticket.open`")
+        message = f"a step is a mapping, and {called(path)} is {said(value)}"
+        return Finding(place, "shape", message, "as `- action: ticket.open`")
     return Finding(place, "shape", f"{called(path)} is a mapping, and this is {said(value)}")
 
 

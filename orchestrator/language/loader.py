@@ -151,6 +151,7 @@ class _Checking:
         self._models = {name: read.model for name, read in self._by_name.items() if read.model is not None}
         self._broken = frozenset(self._by_name) - self._models.keys()
         self._outputs: dict[str, Mapping[str, Type]] = {}
+        self._reads: dict[str, frozenset[str]] = {}
         self._found: dict[str, list[Finding]] = {}
         self._depth: dict[str, int] = {}
 
@@ -184,9 +185,10 @@ class _Checking:
         for path, step in _calls(read):
             found += self._called(read, path, step.playbook, (*callers, read.name))
         samples = None if self._samples is None else lambda: self._sample_names
-        library = Library(self._models, self._outputs, self._site, self._broken, samples)
+        library = Library(self._models, self._outputs, self._site, self._broken, samples, self._reads)
         try:
-            findings, outputs = Checker(read.document, read.model, self._capabilities, library).check()
+            checker = Checker(read.document, read.model, self._capabilities, library)
+            findings, outputs = checker.check()
         except Exception as error:  # one file, whatever is in it, must never keep the others from serving
             log.exception("playbook.not_checked", playbook=read.name)
             message = f"the checker itself failed on this file: {type(error).__name__}"
@@ -194,6 +196,7 @@ class _Checking:
             return
         found += findings
         self._outputs[read.name] = outputs
+        self._reads[read.name] = frozenset(checker.reads)
         if not any(finding.level is FindingLevel.ERROR for finding in found):
             self._add(read, found)
 

@@ -121,11 +121,13 @@ def _below(value: Any, loc: Sequence[str | int]) -> Path:
     """The part of a complaint's place that is in the value, without pydantic's own words."""
     path: list[str | int] = []
     for part in loc:
-        if isinstance(value, Mapping) and part in value:
+        if _has(value, part):
             value = value[part]
-        elif isinstance(value, list | tuple) and isinstance(part, int) and part < len(value):
-            value = value[part]
-        else:
-            continue
-        path.append(part)
+            path.append(part)
     return tuple(path)
+
+
+def _has(value: Any, part: str | int) -> bool:
+    if isinstance(value, list | tuple):
+        return isinstance(part, int) and part < len(value)
+    return isinstance(value, Mapping) and part in value

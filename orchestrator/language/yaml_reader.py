@@ -202,8 +202,13 @@ def _explained(error: yaml.YAMLError, text: str, file: str) -> Finding:
         line = lines[number - 1] if 0 < number <= len(lines) else ""
         hint = _likely(line)
         if hint:
-            return Finding(Place(file, number, place.column if number == place.line else 1), "yaml", problem, hint)
+            column, key = place.column if number == place.line else 1, _KEY.match(line)
+            message = f"`{key[1]}` cannot be read: {problem}" if key else problem
+            return Finding(Place(file, number, column), "yaml", message, hint)
     return Finding(place, "yaml", problem)
+
+
+_KEY = re.compile(r"\s*(?:- )?([\w-]+):")
 
 
 def _likely(line: str) -> str:

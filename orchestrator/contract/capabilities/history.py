@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from orchestrator.contract.capability import Capability, Effect, Parameters, Result
 from orchestrator.contract.values import Duration, Severity
@@ -35,18 +35,14 @@ class PastRuns(Parameters):
     `own` counts this run itself, too. `limit` bounds the list, never the count.
     """
 
+    ANY_OF = ("playbook", "key", "target")
+
     playbook: Short | None = None
     key: Short | None = None
     target: Short | None = None
     within: Duration = timedelta(days=30)
     own: bool = False
     limit: Limit = 100
-
-    @model_validator(mode="after")
-    def _something(self) -> Self:
-        if not (self.playbook or self.key or self.target):
-            raise ValueError("give at least one of playbook, key, target")
-        return self
 
 
 class PastEffect(Result):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
 from orchestrator.contract.capability import MANY, Capability, Effect, Parameters, Result
 from orchestrator.contract.values import Duration, FileHash, FileRef, MailAddress, Url
@@ -25,17 +25,13 @@ MessageId = Annotated[str, Field(max_length=998), AfterValidator(_bare)]
 class Search(Parameters):
     """What the messages have in common: all that is given must hold. `hash` is of an attachment."""
 
+    ANY_OF = ("message_id", "sender", "url", "hash")
+
     message_id: MessageId | None = None
     sender: MailAddress | None = None
     url: Url | None = None
     hash: FileHash | None = None
     within: Duration = timedelta(days=7)
-
-    @model_validator(mode="after")
-    def _something(self) -> Self:
-        if not (self.message_id or self.sender or self.url or self.hash):
-            raise ValueError("give at least one of message_id, sender, url, hash; all mail is no answer")
-        return self
 
 
 class OneMessage(Parameters):

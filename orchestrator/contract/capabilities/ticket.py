@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints
 
 from orchestrator.contract.capability import MANY, Capability, Effect, Parameters, Result
 from orchestrator.contract.values import Duration, FileRef, Severity
@@ -52,18 +52,14 @@ class Comment(Parameters):
 class Change(Parameters):
     """What to change of which ticket; what is left out stays as it is."""
 
+    ANY_OF = ("title", "severity", "owner", "queue", "status")
+
     ticket: str
     title: str | None = None
     severity: Severity | None = None
     owner: str | None = None
     queue: str | None = None
     status: str | None = None
-
-    @model_validator(mode="after")
-    def _something(self) -> Self:
-        if self.model_dump(exclude={"ticket"}, exclude_none=True):
-            return self
-        raise ValueError("give at least one of title, severity, owner, queue, status")
 
 
 class Tags(Parameters):
@@ -92,16 +88,12 @@ class Link(Parameters):
 class Search(Parameters):
     """What the tickets have in common: all that is given must hold. `text` is looked for in title and body."""
 
+    ANY_OF = ("tag", "text")
+
     tag: Tag | None = None
     text: str | None = None
     open_only: bool = True
     within: Duration = timedelta(days=30)
-
-    @model_validator(mode="after")
-    def _something(self) -> Self:
-        if not (self.tag or self.text):
-            raise ValueError("give at least one of tag, text; all tickets are no answer")
-        return self
 
 
 class Resolution(Parameters):

@@ -35,6 +35,10 @@ def action(check: Checker, step: ActionStep, path: Path, around: Around) -> Any:
     _effect(check, step, path, capability)
     _keys(check, step, path, capability)
     parameters(check, (*path, "with"), step.with_, capability.takes.model_fields, around, of=step.action, step=path)
+    any_of = capability.takes.ANY_OF
+    if any_of and not set(any_of) & set(step.with_):
+        message = f"`{step.action}` needs at least one of {', '.join(f'`{one}`' for one in any_of)}"
+        check.say(path, "missing_parameter", message, "add it below `with:`")
     if isinstance(step.for_, Until):
         check.value((*path, "for", "value"), step.for_.value, around, timedelta)
     return all_routes_of(capability) if step.all_routes else capability.gives

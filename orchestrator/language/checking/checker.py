@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -45,8 +45,9 @@ KINDS = ("lists", "calendars")
 class Library:
     """What a playbook may name of its site: other playbooks, lists and calendars.
 
-    Without `site` nobody knows lists and calendars, and any name is taken. `broken` are playbooks that cannot be read. `samples`
-    gives the names of recorded alerts, and is only asked where a test names one.
+    Without `site` nobody knows lists and calendars, and any name is taken. `broken` are playbooks that cannot be read.
+    `samples` gives the names of recorded alerts, and is only asked where a test names one. `reads` are the lists and
+    calendars that each of the playbooks reads.
     """
 
     playbooks: Mapping[str, PlaybookDocument]
@@ -54,13 +55,16 @@ class Library:
     site: ReferenceData | None = None
     broken: frozenset[str] = frozenset()
     samples: Callable[[], Collection[str]] | None = None
+    reads: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @cached_property
     def names(self) -> Mapping[str, Any]:
         """The types of `lists` and `calendars`; those that no run can read are for `trouble` to tell."""
         if self.site is None:
             return dict.fromkeys(KINDS, UNKNOWN)
-        broken = {kind: [name.partition(".")[2] for name in self.site.broken if name.startswith(kind)] for kind in KINDS}
+        broken = {
+            kind: [name.partition(".")[2] for name in self.site.broken if name.startswith(kind)] for kind in KINDS
+        }
         types = self.site.types()
         return {kind: {**dict.fromkeys(broken[kind], UNKNOWN), **types[kind]} for kind in KINDS}
 
@@ -84,6 +88,7 @@ class Base:
         self.capabilities = capabilities
         self.library = library
         self.found: list[Finding] = []
+        self.reads: set[str] = set()
         steps = [step for step in every_step((*model.steps, *model.on_failure)) if step.id]
         self.ids: dict[str, Step] = {step.id: step for step in steps if step.id}
         self.covered: dict[str, str] = {
@@ -249,6 +254,7 @@ class Base:
         for name in sorted({named[1] for named in compiled.paths if named[0] == "steps" and len(named) > 1}):
             if name not in around.known:
                 self.unknown_step(path, name)
+        self.reads |= names_in(compiled.paths)
         for message, hint in self.library.troubles(compiled.paths):
             self.say(path, "site", f"{_shown(path)}: {message}", hint)
 
@@ -282,7 +288,9 @@ def where_present(kind: Any, present: Paths, here: tuple[str, ...]) -> Type:
     if model is None or not below:
         return found
     fields = dict(fields_of(model))
-    return as_type(fields | {name: where_present(fields[name].there, present, (*here, name)) for name in below & set(fields)})
+    return as_type(
+        fields | {name: where_present(fields[name].there, present, (*here, name)) for name in below & set(fields)}
+    )
 
 
 def present_where(compiled: Expression, *, holds: bool = True) -> frozenset[tuple[str, ...]]:

@@ -56,7 +56,9 @@ def _starting(check: Checker, test: Test, path: Path) -> None:
     trigger = check.model.trigger
     kinds = [word for word in ("alert", "inputs", "schedule") if getattr(test, word) not in (None, False)]
     if "alert" in kinds and len(kinds) > 1:
-        message = f"a run begins with an alert, or without one; this test has {' and '.join(f'`{one}`' for one in kinds)}"
+        message = (
+            f"a run begins with an alert, or without one; this test has {' and '.join(f'`{one}`' for one in kinds)}"
+        )
         check.say((*path, kinds[1]), "test", message, "make two tests of it")
     if test.alert is not None and trigger.match is None:
         check.say((*path, "alert"), "test", "no alert starts this playbook: it has no `match`", "use `inputs:`")
@@ -82,21 +84,27 @@ def _joining(check: Checker, test: Test, path: Path) -> None:
 
 
 def _site(check: Checker, test: Test, path: Path) -> None:
-    """The lists and calendars that the test puts in the place of the site's."""
-    site = check.library.site
-    for name, entries in test.lists.items() if site is not None else ():
-        here = (*path, "lists", name)
-        known = site.lists if site is not None else {}
-        if name not in known:
-            check.say((*here, "@key"), "test", f"there is no `lists.{name}`", did_you_mean(name, known))
-            continue
-        for index, entry in enumerate(entries):
-            try:
-                known[name].type.entry(entry)
-            except ValueError as error:
-                check.say((*here, index), "test", f"`lists.{name}`: {error}")
+    """The lists and calendars that the test puts in the place of the site's: those that the playbook reads."""
+    for kind in ("lists", "calendars"):
+        read = [one.partition(".")[2] for one in check.reads if one.startswith(f"{kind}.")]
+        for name in getattr(test, kind):
+            if name not in read:
+                hint = did_you_mean(name, read)
+                check.say((*path, kind, name, "@key"), "test", f"the playbook reads no `{kind}.{name}`", hint)
+    for name, entries in test.lists.items():
+        _entries(check, name, entries, (*path, "lists", name))
     for name, given in test.calendars.items():
         _calendar(check, (*path, "calendars", name), given)
+
+
+def _entries(check: Checker, name: str, entries: list[Any], path: Path) -> None:
+    """Entries of the type that the site's list has."""
+    known = check.library.site.lists.get(name) if check.library.site is not None else None
+    for index, entry in enumerate(entries if known is not None else ()):
+        try:
+            known.type.entry(entry) if known is not None else None
+        except ValueError as error:
+            check.say((*path, index), "test", f"`lists.{name}`: {error}")
 
 
 def _calendar(check: Checker, path: Path, given: Any) -> None:

@@ -57,6 +57,9 @@ class Checker(Base):
         after.present = self._present_at_start() | {("run", "failed_step"), ("run", "error")}
         self.steps(self.model.on_failure, ("on_failure",), after)
         people.check_trust(self)
+        self.reads |= {
+            name for step in self.steps_of(PlaybookStep) for name in self.library.reads.get(step.playbook, ())
+        }
         tests.check(self)
         return sorted(self.found, key=lambda one: (one.place.line, one.place.column)), outputs
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import nodes
 
-from orchestrator.errors import FindingLevel
+from orchestrator.errors import ExpressionError, FindingLevel
 from orchestrator.language.expressions.filters.registry import FILTERS, TESTS, Tool
 from orchestrator.language.expressions.fitting import unfit
 from orchestrator.language.expressions.guards import Paths, guards_of
@@ -19,6 +19,7 @@ from orchestrator.language.expressions.kinds import (
     TEXT,
     TRUTH,
     UNKNOWN,
+    Const,
     MapOf,
     Record,
     Type,
@@ -29,6 +30,7 @@ from orchestrator.language.expressions.kinds import (
     said,
     union,
 )
+from orchestrator.language.expressions.limits import Meter
 from orchestrator.language.expressions.nodes import path_of
 from orchestrator.language.expressions.relations import UNNAMED, Mismatch, equality, membership, ordering
 from orchestrator.language.expressions.results import countable, falsy, signed, truthy, unwritable, worked
@@ -138,9 +140,22 @@ class Inference:
                 wrong = True
                 told = f"{one.shown} takes {said(wanted)} in its brackets, {found_in(argument, given)}"
                 self.say(argument, told, mismatch.hint)
+        if not wrong:
+            self._tried(one)
         if isinstance(tool.gives, Type):
             return tool.gives
         return UNKNOWN if wrong else tool.gives(self._use(one))
+
+    def _tried(self, one: _Applied) -> None:
+        """What stands in the source as it is, and is looked at with literals alone, is tried."""
+        known = [kind.value for kind in one.value.kinds if isinstance(kind, Const)]
+        if len(known) != 1 or not all(map(is_literal, one.arguments)):
+            return
+        try:
+            one.tool.function(Meter(), known[0], *map(literal, one.arguments))
+        except (ExpressionError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            message, hint = getattr(error, "message", str(error)), getattr(error, "hint", "")
+            self.say(one.node, f"{one.shown} of {said(constant(known[0]))}: {message}", hint)
 
     def _use(self, one: _Applied) -> Use:
         def test(place: int, value: Type) -> None:
@@ -149,12 +164,14 @@ class Inference:
             given = Type() if tool.of_nothing else value.there
             self.applied(_Applied(tool, one.node, given, one.arguments[after:], one.types[after:]))
 
+        shown = shown_of(one.node.node) if one.node.node is not None else UNNAMED
         return Use(
             one.value,
             tuple(given.there for given in one.types),
             tuple(literal(argument) if is_literal(argument) else None for argument in one.arguments),
             self.sayer(one.node),
             test,
+            "the list" if shown == UNNAMED else shown,
         )
 
 
@@ -380,5 +397,6 @@ def shown_of(node: nodes.Node) -> str:
     if isinstance(node, nodes.Const):
         return repr(node.value) if isinstance(node.value, str) else str(node.value).lower()
     if isinstance(node, nodes.Filter):
-        return f"what `| {node.name}` gives"
+        of = f"({shown_of(node.args[0])})" if node.name == "map" and node.args else ""
+        return f"what `| {node.name}{of}` gives"
     return "now()" if isinstance(node, nodes.Call) and called(node) == "now" else UNNAMED

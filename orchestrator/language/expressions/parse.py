@@ -13,6 +13,8 @@ from orchestrator.language.expressions.nodes import path_of
 from orchestrator.language.expressions.tools import called, is_literal, literal
 
 Path = tuple[str, ...]
+SHOWN = 12
+"""characters before and after a place in a message"""
 BEFORE, AFTER = "{{ (", "\n) }}"
 """what a bare expression is parsed in: in brackets, so that it may be one only"""
 
@@ -75,7 +77,11 @@ def _parsed(parser: _Parser, text: str, source: str) -> list[nodes.Node]:
         tree = parser.parse(text)
     except TemplateSyntaxError as error:
         line, column = line_and_column(source, error.lineno)
-        message = "something is missing at its end" if error.lineno > len(source) else error.message
+        message = (
+            "something is missing at its end"
+            if error.lineno > len(source)
+            else f"{error.message}{_at(source, error.lineno)}"
+        )
         raise ExpressionError(f"cannot be read: {message}", line=line, column=column) from None
     except RecursionError:
         raise ExpressionError(f"nested more than {limits.DEPTH} deep") from None
@@ -83,6 +89,13 @@ def _parsed(parser: _Parser, text: str, source: str) -> list[nodes.Node]:
         raise ExpressionError("holds a number of more than 64 bits") from None
     _count(tree)
     return list(tree.body)
+
+
+def _at(source: str, place: int) -> str:
+    """The words at a place of the source, and those before it on the line."""
+    before = source[: max(0, place - 1)].rpartition("\n")[2]
+    after = source[max(0, place - 1) :].partition("\n")[0]
+    return f", at `{before[-SHOWN:]}{after[:SHOWN]}`".replace("\n", " ")
 
 
 def _count(tree: nodes.Node) -> None:

@@ -42,7 +42,7 @@ class Use:
     """One place where a filter or test is used. `value` and `arguments` are the types where there is a value.
 
     `literals` are the arguments that stand in the source, None for those that do not. `applied` checks the test that an
-    argument names, on a type, with the arguments that follow it.
+    argument names, on a type, with the arguments that follow it. `shown` is what messages call the value.
     """
 
     value: Type
@@ -50,6 +50,12 @@ class Use:
     literals: tuple[Any, ...]
     say: Say
     applied: Callable[[int, Type], None]
+    shown: str = "the list"
+
+    @property
+    def an_item(self) -> str:
+        """What messages call one of its items."""
+        return f"an item of {self.shown}"
 
     def told(self, mismatch: Mismatch | None, subject: str) -> None:
         """Say the mismatch, if there is one."""

@@ -51,9 +51,9 @@ def last(meter: Meter, value: Any, count: int | None = None) -> Any:
 
 def _alike(use: Use) -> Type:
     """Items that can be compared with one another, and with those of another list."""
-    use.told(equality(use.value.item, use.value.item), "an item of the list")
+    use.told(equality(use.value.item, use.value.item), use.an_item)
     for other in use.arguments:
-        use.looked_for(use.value.item, other.item, "an item of the list")
+        use.looked_for(use.value.item, other.item, use.an_item)
     return list_of(use.value.item)
 
 
@@ -149,7 +149,7 @@ def named_or_item(use: Use) -> Type:
 
 def _sorted(use: Use) -> Type:
     by = named_or_item(use)
-    use.told(ordering("lteq", by, by), "an item of the list")
+    use.told(ordering("lteq", by, by), use.an_item)
     return list_of(use.value.item)
 
 
@@ -271,7 +271,7 @@ def at(item: Any, path: str) -> Any:
 
 
 def _ordered_item(use: Use) -> Type:
-    use.told(ordering("lteq", use.value.item, use.value.item), "an item of the list")
+    use.told(ordering("lteq", use.value.item, use.value.item), use.an_item)
     return use.value.item.there | ABSENT
 
 

@@ -64,7 +64,7 @@ def average(meter: Meter, value: Any) -> Any:
 
 def _counted(use: Use) -> Type:
     by = named_or_item(use).there
-    use.told(equality(by, by), "an item of the list")
+    use.told(equality(by, by), use.an_item)
     return list_of(as_type({"value": by, "count": int}))
 
 

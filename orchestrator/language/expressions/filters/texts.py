@@ -18,7 +18,7 @@ from orchestrator.language.expressions.filters.given import Things, a_count, tex
 from orchestrator.language.expressions.filters.registry import ALL, is_filter, is_test
 from orchestrator.language.expressions.kinds import LOOSE
 from orchestrator.language.expressions.limits import PATTERN_COST, Meter
-from orchestrator.language.expressions.values import json_of, kind_of, measured, text_of
+from orchestrator.language.expressions.values import json_of, kind_of, measured, shortened, text_of
 
 
 @is_filter("lower", takes=str, gives=str)
@@ -163,7 +163,7 @@ def pattern(source: str) -> Any:
 def _checked(source: Any) -> None:
     """A pattern is right before anything runs."""
     if not isinstance(source, str):
-        raise WrongType(f"a pattern is text, found {kind_of(source)}")
+        raise WrongType(f"a pattern is text, found {kind_of(source)}: {shortened(source)}")
     pattern(source)
 
 
