@@ -25,7 +25,7 @@ def main() -> int:
     show(score)
     spent = time.process_time() - begun
     say(f"seed {asked.seed}, {len(originals)} playbooks, {spent:.0f} s of CPU")
-    return 0 if score.share >= asked.wanted else 1
+    return 0 if score.share >= asked.wanted and not score.crashed else 1
 
 
 def show(score: Score) -> None:
@@ -34,6 +34,8 @@ def show(score: Score) -> None:
     table(("mutator", "mutants", "failed", "found", "in place", "missed", "share"), rows)
     for missed in score.missed:
         say(f"\nmissed:\n{missed}")
+    for crashed in score.crashed:
+        say(f"\nthe checker failed:\n{crashed}")
 
 
 def _counts(score: Score) -> tuple[object, ...]:

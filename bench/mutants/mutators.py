@@ -76,7 +76,9 @@ def _word(kind: Kind) -> Mutator:
         if found is None:
             return None
         wrong = misspelt(found.text, rng)
-        return change(source, found.at, wrong, {found.text, wrong, found.path})
+        return change(
+            source, found.at, wrong, {found.text, wrong, found.path, *found.text.split("."), *wrong.split(".")}
+        )
 
     return mutate
 

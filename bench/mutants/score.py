@@ -32,6 +32,11 @@ class Judged:
         return bool(self.failures)
 
     @property
+    def crashed(self) -> bool:
+        """Whether the checker itself failed."""
+        return any(one.code == "checker" for one in self.findings)
+
+    @property
     def found(self) -> bool:
         """Whether a finding names the wrong word or the right one."""
         return any(self._names(one) for one in self.findings)
@@ -81,6 +86,11 @@ class Score:
     def missed(self) -> list[Judged]:
         """Those of which it says nothing useful."""
         return [one for one in self.failed if not one.found]
+
+    @property
+    def crashed(self) -> list[Judged]:
+        """Those at which the checker itself failed, whatever they would have done."""
+        return [one for one in self.judged if one.crashed]
 
     @property
     def share(self) -> float:

@@ -110,6 +110,8 @@ def _place(check: Checker, name: str, path: Path) -> tuple[str, str] | None:
         (at for at, (a, b) in enumerate(zip(path, there, strict=False)) if a != b), min(len(path), len(there))
     )
     lists = _lists(path[:common])
+    if common == len(there) or common == len(path):
+        return "cannot be asked about here: it is the approval, or one stands in the other", "ask before it"
     if common < min(len(path), len(there)) and isinstance(there[common], str):
         return "stands in another branch than the approval", "move the approval before the branches"
     if lists and lists[-1] == "parallel":

@@ -245,7 +245,7 @@ def _answered(check: Checker, name: str, answer: Any, path: Path) -> None:
     step = check.ids.get(name.rpartition(".")[2])
     if isinstance(step, ApprovalStep):
         if answer not in VERDICTS:
-            check.say(path, "test", f"`{answer}` is no answer to an approval", did_you_mean(str(answer), VERDICTS))
+            check.say(path, "test", f"{said(answer)} is no answer to an approval", did_you_mean(str(answer), VERDICTS))
     elif isinstance(step, AskStep):
         _fields(check, step, answer, path)
     else:
@@ -259,7 +259,7 @@ def _fields(check: Checker, step: AskStep, answer: Any, path: Path) -> None:
         return
     if not isinstance(answer, Mapping):
         known = ", ".join(step.ask.fields) or "none, so it is `done`"
-        message = f"`{answer}` is no answer to a question: say its fields, or `expire`"
+        message = f"{called(path)}: {said(answer)} is no answer to a question: say its fields, or `expire`"
         check.say(path, "test", message, f"its fields: {known}")
         return
     about: dict[str, Spec] = {"by": Spec(type="text", optional=True), "trust": Spec(choice=TRUST, optional=True)}

@@ -40,12 +40,21 @@ def worked(operator: str, left: Type, right: Type) -> Type | Mismatch:
     """The type of two values with an operator between them, by the name of its node; why there is none."""
     results = []
     for a, b in product(left.there.kinds, right.there.kinds):
-        unknown = isinstance(a, Unknown) or isinstance(b, Unknown)
-        result = UNKNOWN if unknown else _worked(operator, a, b)
+        result = (
+            _half_known(operator, a, b) if isinstance(a, Unknown) or isinstance(b, Unknown) else _worked(operator, a, b)
+        )
         if result is None:
             return Mismatch(f"`{_SIGNS[operator]}` cannot stand between {said(a)} and {said(b)}", CONVERSIONS)
         results.append(result)
     return union(results) if results else UNKNOWN
+
+
+def _half_known(operator: str, left: Kind, right: Kind) -> Type | None:
+    """The same where nobody knows one of the two: the other one has to be something that the operator takes."""
+    known = right if isinstance(left, Unknown) else left
+    times = operator in ("Add", "Sub") and is_of(known, datetime, timedelta)
+    joined = operator == "Add" and (is_text(known) or isinstance(known, ListOf))
+    return UNKNOWN if isinstance(known, Unknown) or is_number(known) or times or joined else None
 
 
 def _worked(operator: str, left: Kind, right: Kind) -> Type | None:

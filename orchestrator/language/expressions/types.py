@@ -14,7 +14,7 @@ from orchestrator.language.expressions.absences import lacking
 from orchestrator.language.expressions.compiled import Expression, Template, Tree
 from orchestrator.language.expressions.fitting import unfit
 from orchestrator.language.expressions.guards import Path, Paths, closed, guards_of
-from orchestrator.language.expressions.inference import Env, Inference, is_plain_path, place_of, shown_of
+from orchestrator.language.expressions.inference import Env, Inference, found_in, is_plain_path, place_of, shown_of
 from orchestrator.language.expressions.kinds import (
     LOOSE,
     NONE,
@@ -29,7 +29,6 @@ from orchestrator.language.expressions.kinds import (
     as_type,
     constant,
     list_of,
-    said,
     union,
 )
 from orchestrator.language.expressions.nodes import path_of
@@ -208,7 +207,7 @@ class _Check:
         if mismatch is not None:
             objects = all(isinstance(kind, MapOf | Record | Model | Nothing) for kind in found.kinds)
             hint = "go over its `| keys`, `| values` or `| entries`" if objects else mismatch.hint
-            self.inference.say(node.iter, f"a loop goes over a list, found {said(found.there)}", hint)
+            self.inference.say(node.iter, f"a loop goes over a list, {found_in(node.iter, found)}", hint)
         self.absent(node.iter, env)
         inner = env.inner({name: found.item})
         if node.test:
