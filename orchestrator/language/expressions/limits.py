@@ -60,6 +60,15 @@ class Meter:
         self._build(len(text))
         return text
 
+    def texts(self, texts: list[str]) -> list[str]:
+        """Count texts that were built and stand beside one another."""
+        size = sum(map(len, texts))
+        self.built += size
+        if size > TEXT or self.built > BUILT:
+            self.room_for(size)
+            self._build(0)
+        return texts
+
     def items(self, items: list[object]) -> list[object]:
         """Count a list that was built."""
         self._build(len(items))
