@@ -242,7 +242,8 @@ ESCAPES = [
     "super.super()", "varargs", "kwargs", "loop", "loop.index", "loop(words)", "loop.cycle('a', 'b')", "undefined",
     "words is callable", "words is filter('upper')", "words | random", "words | shuffle", "words | pprint",
     "alert | xmlattr", "alert | tojson", "alert | tojson | safe", "alert | urlize", "'<x>' | striptags",
-    "words | slice(3)", "words | batch(3)", "words | list", "words | items", "words | dictsort", "words | do('x')", "words | eval",
+    "words | slice(3)", "words | batch(3)", "words | list", "words | items", "words | dictsort", "words | do('x')",
+    "words | eval",
 ]  # fmt: skip
 
 

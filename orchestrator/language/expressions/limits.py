@@ -26,7 +26,7 @@ BUILT = 1_048_576
 NUMBER = 2**63
 """how far from zero a whole number may be"""
 PATTERN_COST = 8
-"""a pattern's search costs this many times the reading of its text"""
+"""a pattern's search costs this many times the reading of its text, and each thing that it finds as many steps"""
 
 
 class Meter:
