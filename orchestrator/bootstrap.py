@@ -119,7 +119,7 @@ class Tocsin:
         return Keeper(self.engine, duties, poll_seconds=keeper.poll_seconds)
 
     def _check_all(self, reads: Sequence[Read]) -> Loaded:
-        return check_all(reads, self.catalog.capabilities, self.reference.current().types())
+        return check_all(reads, self.catalog.capabilities, self.reference.current())
 
     def follower(self, playbooks: PlaybooksInForce, *, on_change: OnChange = nobody) -> Follower:
         """What keeps `playbooks` to what is in force as files change; `on_change` is told too."""
@@ -135,12 +135,7 @@ class Tocsin:
 
 def load(settings: Settings, catalog: Catalog) -> Loaded:
     """The playbooks of the settings' folder."""
-    return load_playbooks(settings.playbooks, catalog.capabilities, load_reference_types(settings))
-
-
-def load_reference_types(settings: Settings) -> Mapping[str, Any]:
-    """The types of the site's lists and calendars."""
-    return ReferenceKeeper(settings.playbooks).current().types()
+    return load_playbooks(settings.playbooks, catalog.capabilities, ReferenceKeeper(settings.playbooks).current())
 
 
 @asynccontextmanager

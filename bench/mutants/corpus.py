@@ -20,15 +20,16 @@ ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "playbooks"
 EXAMPLES = ROOT / "docs" / "examples"
 OWN = ROOT / "tests" / "language" / "mutants"
+SAMPLES = Samples(SHIPPED / "samples", decode_sample)
 
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder of playbooks with its lists and calendars; `playbooks` are all of it, those without a mistake."""
+    """A folder of playbooks; `site` has its lists and calendars, where it keeps any."""
 
     reads: Mapping[str, Read]
     playbooks: Mapping[str, Playbook]
-    site: ReferenceData
+    site: ReferenceData | None
     loaded: Loaded
 
 
@@ -48,9 +49,10 @@ def corpus(capabilities: Capabilities, folders: Iterable[Path] = (SHIPPED, EXAMP
 
 
 def _folder(path: Path, capabilities: Capabilities) -> Folder:
-    site = load_reference(path).data
+    found = load_reference(path)
+    site = found.data if found.files else None
     reads = [read_file(file) for file in files_of(path)]
-    loaded = check_all(reads, capabilities, site.types())
+    loaded = check_all(reads, capabilities, site, SAMPLES.folder)
     if loaded.errors:
         raise ValueError("\n".join(str(one) for one in loaded.findings if one.level is FindingLevel.ERROR))
     return Folder({read.name: read for read in reads}, loaded.playbooks, site, loaded)
@@ -66,5 +68,3 @@ def capabilities_of_all() -> Capabilities:
     """All that playbooks can name."""
     return scan().capabilities
 
-
-SAMPLES = Samples(SHIPPED / "samples", decode_sample)

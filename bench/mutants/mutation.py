@@ -57,7 +57,7 @@ def applied(name: str, source: Source, made: Change) -> Mutation:
     """The text with the change, and the lines of it there."""
     text, shift, lines = source.text, 0, set[int]()
     moved: list[tuple[int, int]] = []
-    for span, by in sorted(made.edits, key=lambda edit: edit[0].start):
+    for span, by in sorted(made.edits, key=lambda edit: (edit[0].start, edit[0].end)):
         start = span.start + shift
         text = text[:start] + by + text[span.end + shift :]
         shift += len(by) - (span.end - span.start)

@@ -198,7 +198,8 @@ def _without(source: Source, part: Part) -> Change:
     step = _step_of(source, part)
     if step is not None:
         near.append(step.at.start)
-    return change(source, part.whole, "", {part.name, *_said_in(source, part)}, near=near)
+    holders = {one for one in part.path[-2:-1] if isinstance(one, str)}
+    return change(source, part.whole, "", {part.name, *holders, *_said_in(source, part)}, near=near)
 
 
 def _step_of(source: Source, part: Part) -> Part | None:

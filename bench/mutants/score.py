@@ -138,7 +138,7 @@ class Judge:
         """What the checker says of a text in the place of the original."""
         read = read_text(text, original.file, original.name)
         others = [one for one in original.folder.reads.values() if one.name != original.name and one.name in read.calls]
-        loaded = check_all([read, *others], self._capabilities, original.folder.site.types())
+        loaded = check_all([read, *others], self._capabilities, original.folder.site, SAMPLES.folder)
         return (one for one in loaded.findings if one.place.file == original.file)
 
     def _failures(self, original: Original, text: str) -> frozenset[Failure]:

@@ -107,4 +107,5 @@ def paths_in(text: str) -> set[str]:
     for path in re.findall(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+", text):
         parts = path.split(".")
         found |= {".".join(parts[:length]) for length in range(2, len(parts) + 1)} | {parts[-1]}
+        found |= {parts[1]} if parts[0] in _BELOW else set()
     return found

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from orchestrator.errors import Finding, Place
 from orchestrator.language.model import STEPS, PlaybookDocument, StepKeys
+from orchestrator.language.wording import called, said, worded
 from orchestrator.language.yaml_reader import Document, Path
 
 LISTS_OF_STEPS = frozenset({"steps", "parallel", "do", "then", "else", "default", "on_error", "on_failure"})
@@ -54,26 +55,15 @@ def _value(data: Any, path: Path) -> Any:
 
 
 def _finding(path: Path, model: type[BaseModel], complaint: Any, document: Document) -> Finding:
-    last = str(path[-1]) if path else ""
-    kind = complaint["type"]
+    last, kind = str(path[-1]) if path else "", complaint["type"]
     if kind == "extra_forbidden":
         return _unknown_key(last, document.place((*path, "@key")), path, model, document)
     if kind == "missing":
         return _missing_key(last, path[:-1], document)
     if kind in ("model_type", "dict_type", "model_attributes_type"):
         return _not_a_mapping(path, document)
-    if kind in ("tuple_type", "list_type"):
-        message, hint = f"`{last}` is a list", "put `- ` before each of its entries"
-        return Finding(document.place(path), "shape", message, hint)
-    message = complaint["msg"].removeprefix("Value error, ")
-    if kind == "string_pattern_mismatch":
-        message = f"{_value(document.data, path)!r} is not spelt as it must be ({complaint['ctx']['pattern']})"
-    if kind == "literal_error":
-        words = [word.strip("'") for word in complaint["ctx"]["expected"].replace(" or ", ", ").split(", ")]
-        near = difflib.get_close_matches(str(_value(document.data, path)), words, n=1)
-        hint = f"did you mean `{near[0]}`?" if near else ""
-        return Finding(document.place(path), "value", f"`{last}`: one of {', '.join(words)}", hint)
-    return Finding(document.place(path), "value", f"`{last}`: {message}" if last else message)
+    message, hint = worded(called(path), complaint)
+    return Finding(document.place(path), "shape" if kind in ("tuple_type", "list_type") else "value", message, hint)
 
 
 def _unknown_key(key: str, place: Place, path: Path, model: type[BaseModel], document: Document) -> Finding:
@@ -135,11 +125,7 @@ def _not_a_mapping(path: Path, document: Document) -> Finding:
         )
     if is_step:
         return Finding(place, "shape", f"a step is a mapping, and this is {value!r}", "as `- action: ticket.open`")
-    return Finding(place, "shape", f"`{path[-1]}` is a mapping, and this is {_said(value)}")
-
-
-def _said(value: Any) -> str:
-    return "nothing" if value is None else "a list" if isinstance(value, list) else repr(value)
+    return Finding(place, "shape", f"{called(path)} is a mapping, and this is {said(value)}")
 
 
 def _path(loc: tuple[int | str, ...], data: Any) -> tuple[Path, type[BaseModel]]:

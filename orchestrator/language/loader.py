@@ -19,13 +19,12 @@ from orchestrator.language.explaining import TOP, explained
 from orchestrator.language.expressions.kinds import Type
 from orchestrator.language.model import MOST_DEPTH, PlaybookDocument, PlaybookStep, located
 from orchestrator.language.program import Playbook
+from orchestrator.language.reference import ReferenceData
 from orchestrator.language.yaml_reader import Document, read_yaml
 
 log = structlog.get_logger()
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 Capabilities = Mapping[str, Capability[Any, Any]]
-Site = Mapping[str, Any]
-"""The types of the site's lists and calendars, as `ReferenceData.types()` gives them."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +57,14 @@ class Read:
         return frozenset(step.playbook for _, step in _calls(self))
 
 
-def load_playbooks(folder: Path, capabilities: Capabilities, site: Site | None = None) -> Loaded:
-    """Every `*.yaml` and `*.yml` directly in the folder; raises `FilesRefused` where there is no such folder."""
+def load_playbooks(folder: Path, capabilities: Capabilities, site: ReferenceData | None = None) -> Loaded:
+    """Every `*.yaml` and `*.yml` directly in the folder; raises `FilesRefused` where there is no such folder.
+
+    `site` has its lists and calendars; without it any name of one is taken.
+    """
     if not folder.is_dir():
         raise FilesRefused([Finding(Place(str(folder), 1), "no_folder", "no such folder of playbooks")])
-    return check_all([read_file(path) for path in files_of(folder)], capabilities, site)
+    return check_all([read_file(path) for path in files_of(folder)], capabilities, site, folder / "samples")
 
 
 def files_of(folder: Path) -> list[Path]:
@@ -71,17 +73,17 @@ def files_of(folder: Path) -> list[Path]:
 
 
 def load_playbook(
-    path: Path, capabilities: Capabilities, site: Site | None = None
+    path: Path, capabilities: Capabilities, site: ReferenceData | None = None
 ) -> tuple[Playbook | None, list[Finding]]:
     """One file: the playbook, unless there are errors among the findings. What it calls is read beside it."""
     read = read_file(path)
     others = [] if not _calls(read) else [read_file(one) for one in files_of(path.parent) if one.name != path.name]
-    loaded = check_all([read, *others], capabilities, site)
+    loaded = check_all([read, *others], capabilities, site, path.parent / "samples")
     return loaded.playbooks.get(read.name), [one for one in loaded.findings if one.place.file == str(path)]
 
 
 def read_playbook(
-    text: str, file: str, name: str, capabilities: Capabilities, site: Site | None = None
+    text: str, file: str, name: str, capabilities: Capabilities, site: ReferenceData | None = None
 ) -> tuple[Playbook | None, list[Finding]]:
     """The same from text."""
     loaded = check_all([read_text(text, file, name)], capabilities, site)
@@ -118,9 +120,17 @@ def _refused(name: str, file: str, findings: list[Finding]) -> Read:
     return Read(name, file, None, None, findings)
 
 
-def check_all(reads: Iterable[Read], capabilities: Capabilities, site: Site | None = None) -> Loaded:
-    """Check all files, those that are called before those that call them."""
-    checking = _Checking(list(reads), capabilities, site)
+def check_all(
+    reads: Iterable[Read],
+    capabilities: Capabilities,
+    site: ReferenceData | None = None,
+    samples: Path | None = None,
+) -> Loaded:
+    """Check all files, those that are called before those that call them.
+
+    `samples` is the folder of the recorded alerts that their tests name; without it any name is taken.
+    """
+    checking = _Checking(list(reads), capabilities, site, samples)
     for read in checking.reads:
         checking.check(read, ())
     return Loaded(checking.playbooks, tuple(checking.found()), checking.documents())
@@ -129,16 +139,26 @@ def check_all(reads: Iterable[Read], capabilities: Capabilities, site: Site | No
 class _Checking:
     """One pass over a set of files."""
 
-    def __init__(self, reads: list[Read], capabilities: Capabilities, site: Site | None) -> None:
+    def __init__(
+        self, reads: list[Read], capabilities: Capabilities, site: ReferenceData | None, samples: Path | None
+    ) -> None:
         self.reads = reads
         self.playbooks: dict[str, Playbook] = {}
         self._capabilities = capabilities
         self._site = site
+        self._samples = samples
         self._by_name = {read.name: read for read in reversed(reads)}
         self._models = {name: read.model for name, read in self._by_name.items() if read.model is not None}
+        self._broken = frozenset(self._by_name) - self._models.keys()
         self._outputs: dict[str, Mapping[str, Type]] = {}
         self._found: dict[str, list[Finding]] = {}
         self._depth: dict[str, int] = {}
+
+    @cached_property
+    def _sample_names(self) -> frozenset[str]:
+        """The files below the folder of samples, as tests name them."""
+        folder = self._samples or Path()
+        return frozenset(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
     def found(self) -> Iterator[Finding]:
         """All findings, file by file."""
@@ -163,7 +183,8 @@ class _Checking:
             return
         for path, step in _calls(read):
             found += self._called(read, path, step.playbook, (*callers, read.name))
-        library = Library(self._models, self._outputs, self._site)
+        samples = None if self._samples is None else lambda: self._sample_names
+        library = Library(self._models, self._outputs, self._site, self._broken, samples)
         try:
             findings, outputs = Checker(read.document, read.model, self._capabilities, library).check()
         except Exception as error:  # one file, whatever is in it, must never keep the others from serving

@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 
 from orchestrator.alerts.alert import SeverityField
 from orchestrator.contract.values import AccountName, Domain, FileHash, HostName, IpAddress, Network
+from orchestrator.language.wording import worded
 
 TypeName = Literal[
     "text", "number", "boolean", "address", "network", "domain", "hash", "account", "host", "mail", "url", "time",
@@ -123,7 +124,8 @@ def _valid(annotation: Any, value: Any) -> Any:
     try:
         return _adapter(annotation).validate_python(value, strict=strict)
     except ValidationError as error:
-        raise ValueError(error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")) from None
+        message, hint = worded("the value", error.errors(include_url=False)[0])
+        raise ValueError(f"{message}; {hint}" if hint else message) from None
 
 
 @lru_cache(maxsize=2_000)

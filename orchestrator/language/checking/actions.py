@@ -11,11 +11,13 @@ from pydantic.fields import FieldInfo
 
 from orchestrator.contract import Capability, Effect
 from orchestrator.language.checking.around import Around
-from orchestrator.language.checking.checker import did_you_mean, is_literal
+from orchestrator.language.checking.checker import did_you_mean, is_literal, type_of_literal
 from orchestrator.language.expressions.fitting import unfit
-from orchestrator.language.expressions.kinds import ABSENT, NONE, Model, Type, as_type, constant
+from orchestrator.language.expressions.kinds import ABSENT, NONE, Model, Record, Type, as_type
 from orchestrator.language.model import ActionStep, Until
 from orchestrator.language.outputs import all_routes_of
+from orchestrator.language.wording import said as said_of_value
+from orchestrator.language.wording import told
 from orchestrator.language.yaml_reader import Path
 
 if TYPE_CHECKING:
@@ -108,15 +110,13 @@ def _rendered(check: Checker, path: Path, value: Any, info: FieldInfo, around: A
         check.say(path, "type", f"`{path[-1]}`: {mismatch.reason}", mismatch.hint)
 
 
-def literal(check: Checker, path: Path, value: Any, annotation: Any) -> None:
+def literal(check: Checker, path: Path, value: Any, annotation: Any, code: str = "parameter") -> None:
     """A literal fits the type that is wanted."""
     try:
         TypeAdapter(annotation).validate_python(value)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
-        check.say(path, "parameter", f"`{path[-1]}`: {where + ': ' if where else ''}{message}")
+        for where, message, hint in told(error, value, path):
+            check.say(where, code, message, hint)
 
 
 def annotated(info: FieldInfo) -> Any:
@@ -127,20 +127,38 @@ def annotated(info: FieldInfo) -> Any:
 def with_default(check: Checker, path: Path, output: Any, default: Any) -> Type:
     """The type of an output that may be the author's: fields that the default leaves out may be absent."""
     kind = as_type(output)
-    model = next((one.cls for one in kind.kinds if isinstance(one, Model)), None)
-    if model is None:
-        return kind | constant(default) if not isinstance(default, dict | list) else kind
+    fields = next((_fields(one) for one in kind.kinds if isinstance(one, Model | Record)), None)
+    if fields is None:
+        return kind | type_of_literal(default)
     if not isinstance(default, dict):
-        check.say(path, "parameter", f"the output is an object; `default:` gives {type(default).__name__}")
+        check.say(path, "parameter", f"the output is an object, and `default:` gives {said_of_value(default)}")
         return kind
     for name, value in default.items():
-        info = model.model_fields.get(name)
-        if info is None:
-            hint = did_you_mean(name, model.model_fields)
+        if name not in fields:
+            hint = did_you_mean(name, fields)
             check.say((*path, name, "@key"), "unknown_parameter", f"the output has no `{name}`", hint)
         else:
-            literal(check, (*path, name), value, annotated(info))
-    return as_type({
-        name: as_type(info) if name in default or not info.is_required() else as_type(info) | ABSENT
-        for name, info in model.model_fields.items()
-    })  # fmt: skip
+            _default(check, (*path, name), value, fields[name])
+    return as_type({name: _field_or_default(name, annotation, default) for name, annotation in fields.items()})
+
+
+def _fields(kind: Model | Record) -> Mapping[str, Any]:
+    return kind.cls.model_fields if isinstance(kind, Model) else kind.fields
+
+
+def _default(check: Checker, path: Path, value: Any, annotation: Any) -> None:
+    """A value of a default fits the field that it stands for."""
+    if isinstance(annotation, FieldInfo):
+        literal(check, path, value, annotated(annotation))
+        return
+    mismatch = unfit(as_type(annotation), type_of_literal(value), rendered=True)
+    if mismatch is not None:
+        check.say(path, "parameter", f"`{path[-1]}`: {mismatch.reason}", mismatch.hint)
+
+
+def _field_or_default(name: str, annotation: Any, default: Mapping[str, Any]) -> Type:
+    """The type of a field where the output may be the author's."""
+    kind = as_type(annotation)
+    if isinstance(annotation, FieldInfo):
+        return kind if name in default or not annotation.is_required() else kind | ABSENT
+    return kind | type_of_literal(default[name]) if name in default else kind | ABSENT

@@ -3,34 +3,74 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeVar
+
+from jinja2 import nodes
 
 from orchestrator.alerts.alert import Alert
 from orchestrator.contract import Capability
 from orchestrator.errors import ExpressionError, Finding, FindingLevel, Place
-from orchestrator.language.checking.around import Around, scope_of
+from orchestrator.language.checking.around import Around, Paths, scope_of
 from orchestrator.language.expressions import check_types, compile_condition, compile_template, compile_value
 from orchestrator.language.expressions.compiled import Expression, Template
-from orchestrator.language.expressions.kinds import ABSENT, UNKNOWN, Type, as_type, list_of, union
+from orchestrator.language.expressions.kinds import (
+    ABSENT,
+    NONE,
+    UNKNOWN,
+    Model,
+    Type,
+    as_type,
+    constant,
+    fields_of,
+    list_of,
+    union,
+)
+from orchestrator.language.expressions.nodes import path_of
 from orchestrator.language.expressions.types import MAY_BE_ABSENT, Problem, guarded, type_of
-from orchestrator.language.model import PlaybookDocument, Step, every_step
+from orchestrator.language.host import StepStatus
+from orchestrator.language.model import PlaybookDocument, Step, StepKeys, every_step
+from orchestrator.language.reference import ReferenceData, names_in
 from orchestrator.language.yaml_reader import Document, Path
 
+S = TypeVar("S", bound=StepKeys)
 Capabilities = Mapping[str, Capability[Any, Any]]
+KINDS = ("lists", "calendars")
+"""what a site keeps for its playbooks"""
 
 
 @dataclass(frozen=True)
 class Library:
-    """What a playbook may name of its site: other playbooks, and the types of lists and calendars.
+    """What a playbook may name of its site: other playbooks, lists and calendars.
 
-    Without `site` nobody knows these, and any name is taken.
+    Without `site` nobody knows lists and calendars, and any name is taken. `broken` are playbooks that cannot be read. `samples`
+    gives the names of recorded alerts, and is only asked where a test names one.
     """
 
     playbooks: Mapping[str, PlaybookDocument]
     outputs: Mapping[str, Mapping[str, Type]]
-    site: Mapping[str, Any] | None = None
+    site: ReferenceData | None = None
+    broken: frozenset[str] = frozenset()
+    samples: Callable[[], Collection[str]] | None = None
+
+    @cached_property
+    def names(self) -> Mapping[str, Any]:
+        """The types of `lists` and `calendars`; those that no run can read are for `trouble` to tell."""
+        if self.site is None:
+            return dict.fromkeys(KINDS, UNKNOWN)
+        broken = {kind: [name.partition(".")[2] for name in self.site.broken if name.startswith(kind)] for kind in KINDS}
+        types = self.site.types()
+        return {kind: {**dict.fromkeys(broken[kind], UNKNOWN), **types[kind]} for kind in KINDS}
+
+    def troubles(self, paths: Iterable[tuple[str, ...]]) -> Iterator[tuple[str, str]]:
+        """Which lists and calendars no run can read, and what to do; names that there are not are a matter of types."""
+        for name in sorted(names_in(paths) if self.site is not None else ()):
+            kind, _, short = name.partition(".")
+            trouble = self.site.trouble(name) if self.site is not None else None
+            if trouble is not None and (short == "*" or short in self.names[kind]):
+                yield trouble
 
 
 class Base:
@@ -50,6 +90,11 @@ class Base:
             name: step.id or "" for step in every_step(model.steps) for name in covers_of(step)
         }
 
+    def steps_of(self, kind: type[S]) -> Iterator[S]:
+        """Every step of a kind, wherever it stands."""
+        steps = every_step((*self.model.steps, *self.model.on_failure))
+        return (step for step in steps if isinstance(step, kind))
+
     def say(
         self, path: Path, code: str, message: str, hint: str = "", level: FindingLevel = FindingLevel.ERROR
     ) -> None:
@@ -66,10 +111,8 @@ class Base:
         trigger = self.model.trigger
         if trigger.match is not None:
             others = trigger.schedule or trigger.manual
-            names["alert"] = as_type(Alert) | ABSENT if others else Alert
-        site = self.library.site
-        names |= {what: site[what] if site is not None else UNKNOWN for what in ("lists", "calendars")}
-        return names
+            names["alert"] = where_present(Alert, self.where(trigger.match), ("alert",)) | ABSENT if others else Alert
+        return names | dict(self.library.names)
 
     def scope(self, around: Around) -> dict[str, Any]:
         """Names to their types where a step stands."""
@@ -113,7 +156,7 @@ class Base:
         if isinstance(source, list | tuple):
             items = [self.tree((*path, index), one, around) for index, one in enumerate(source)]
             return list_of(union(items))
-        return as_type(type(source)) if source is not None else ABSENT
+        return as_type(type(source)) if source is not None else NONE
 
     def key(self, path: Path, source: str, only: Mapping[str, Any]) -> None:
         """Check a bare expression over the alert alone; one without a value groups nothing, which is fine."""
@@ -121,12 +164,34 @@ class Base:
         if compiled is not None:
             self._look(path, compiled, only, Around(), strict=False)
 
+    def named(self, source: str, compile_: Callable[[str], Expression | Template]) -> frozenset[tuple[str, ...]]:
+        """The paths that an expression names; none where it cannot be read, which was said where it was checked."""
+        try:
+            return compile_(source).paths
+        except ExpressionError:
+            return frozenset()
+
+    def named_in(self, source: Any) -> Iterator[tuple[str, ...]]:
+        """The same of nested parameters."""
+        if isinstance(source, str):
+            yield from self.named(source, compile_template)
+        elif isinstance(source, Mapping | list | tuple):
+            for inner in source.values() if isinstance(source, Mapping) else source:
+                yield from self.named_in(inner)
+
     def where(self, source: str) -> frozenset[tuple[str, ...]]:
         """The paths that have a value where a condition holds."""
         try:
             return present_where(compile_condition(source))
         except ExpressionError:  # said already where the condition was checked
             return frozenset()
+
+    def where_is(self, source: str, literal: str) -> frozenset[tuple[str, ...]]:
+        """The paths that have a value where an expression is this literal: of a step that succeeded, its output."""
+        for path in self.named(source, compile_value) if literal == StepStatus.SUCCEEDED else ():
+            if path[0] == "steps" and path[2:] == ("status",):
+                return frozenset({(*path[:2], "output")})
+        return frozenset()
 
     def where_not(self, source: str) -> frozenset[tuple[str, ...]]:
         """The paths that have a value where a condition does not hold."""
@@ -180,10 +245,12 @@ class Base:
         return problem.hint or "add `| default(...)`, or a `when:`"
 
     def _references(self, path: Path, compiled: Expression | Template, around: Around) -> None:
-        """Say of steps that are unknown or come later."""
+        """Say of steps that are unknown or come later, and of lists that no run can read."""
         for name in sorted({named[1] for named in compiled.paths if named[0] == "steps" and len(named) > 1}):
             if name not in around.known:
                 self.unknown_step(path, name)
+        for message, hint in self.library.troubles(compiled.paths):
+            self.say(path, "site", f"{_shown(path)}: {message}", hint)
 
     def unknown_step(self, path: Path, name: str) -> None:
         """A step that is not there, or not yet."""
@@ -207,10 +274,34 @@ def _shown(path: Path) -> str:
     return f"`{next((part for part in reversed(path) if isinstance(part, str)), 'this')}`"
 
 
+def where_present(kind: Any, present: Paths, here: tuple[str, ...]) -> Type:
+    """The type of an object whose fields have a value at these paths, which lead to it through `here`."""
+    found = as_type(kind)
+    below = {path[len(here)] for path in present if path[: len(here)] == here and len(path) > len(here)}
+    model = next((one.cls for one in found.kinds if isinstance(one, Model)), None)
+    if model is None or not below:
+        return found
+    fields = dict(fields_of(model))
+    return as_type(fields | {name: where_present(fields[name].there, present, (*here, name)) for name in below & set(fields)})
+
+
 def present_where(compiled: Expression, *, holds: bool = True) -> frozenset[tuple[str, ...]]:
     """The paths that have a value where a condition holds, or does not; a step that is `ok` has an output."""
     paths = guarded(compiled, holds=holds)
-    return paths | {(*path[:2], "output") for path in paths if path[0] == "steps" and path[2:] == ("ok",)}
+    sure = {path for path in paths if path[0] == "steps" and path[2:] == ("ok",)}
+    sure |= {path for path, word in _equal_words(compiled.node) if holds and word == StepStatus.SUCCEEDED}
+    return paths | {(*path[:2], "output") for path in sure}
+
+
+def _equal_words(node: nodes.Node) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The paths that are a certain word where a condition holds."""
+    if isinstance(node, nodes.And):
+        yield from _equal_words(node.left)
+        yield from _equal_words(node.right)
+    elif isinstance(node, nodes.Compare) and len(node.ops) == 1 and node.ops[0].op == "eq":
+        path, word = path_of(node.expr), node.ops[0].expr
+        if path is not None and path[0] == "steps" and path[2:] == ("status",) and isinstance(word, nodes.Const):
+            yield path, str(word.value)
 
 
 def covers_of(step: Step) -> tuple[str, ...]:
@@ -237,6 +328,15 @@ def is_literal(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return all(is_literal(one) for one in value)
     return True
+
+
+def type_of_literal(value: Any) -> Type:
+    """The type of what stands in the file as it is."""
+    if isinstance(value, Mapping):
+        return as_type({str(name): type_of_literal(one) for name, one in value.items()})
+    if isinstance(value, list | tuple):
+        return list_of(union(type_of_literal(one) for one in value))
+    return constant(value)
 
 
 def may_be_skipped(step: Step) -> bool:

@@ -19,6 +19,7 @@ CODES: Mapping[str, str] = {
     "missing_parameter": "the capability, or the sub-playbook, needs this parameter",
     "parameter": "a literal does not fit the parameter's type",
     "unknown_step": "no step has this id",
+    "site": "a list or calendar that no run can read",
     "used_too_early": "the step is used before it runs",
     "may_be_absent": "a value that may be absent stands where one is needed",
     "duplicate_id": "two steps have one id",

@@ -57,8 +57,9 @@ def _given(before: Around, after: Around) -> list[str]:
 
 def _take(around: Around, view: Around, before: Around) -> None:
     around.known |= {name: known for name, known in view.known.items() if name not in before.known}
-    around.vars |= {name: view.vars[name] for name in _given(before, view)}
-    around.maybe_vars |= view.maybe_vars
+    given = _given(before, view)
+    around.vars |= {name: view.vars[name] for name in given}
+    around.maybe_vars = (around.maybe_vars - frozenset(given)) | view.maybe_vars & frozenset(given)
 
 
 def if_(check: Checker, step: IfStep, path: Path, around: Around) -> None:
@@ -84,8 +85,8 @@ def _one_of(check: Checker, around: Around, before: Around, branches: list[tuple
         if len(given) < len(views) and existed:
             kinds.append(as_type(before.vars[name]))
         around.vars[name] = _union(kinds)
-        if (len(given) < len(views) and not existed) or any(name in view.maybe_vars for view in given):
-            around.maybe_vars |= {name}
+        maybe = any(name in view.maybe_vars or name not in view.vars for view in views)
+        around.maybe_vars = around.maybe_vars | {name} if maybe else around.maybe_vars - {name}
 
 
 def _union(kinds: list[Type]) -> Type:
@@ -100,7 +101,7 @@ def switch(check: Checker, step: SwitchStep, path: Path, around: Around) -> None
     kind = check.value((*path, "switch"), step.switch, around)
     before, branches = around.copy(), []
     for literal, steps in step.cases.items():
-        view = before.copy()
+        view = before.guarded(check.where_is(step.switch, literal))
         check.steps(steps, (*path, "cases", literal), view)
         branches.append((steps, view))
     whole = _cases(check, step, path, kind)
@@ -222,4 +223,4 @@ def repeat(check: Checker, step: RepeatStep, path: Path, around: Around) -> None
     check.condition((*path, "repeat", "until"), step.repeat.until, inner)
     around.known |= {name: known for name, known in inner.known.items() if name not in around.known}
     around.vars |= inner.vars
-    around.maybe_vars |= inner.maybe_vars
+    around.maybe_vars = inner.maybe_vars

@@ -16,13 +16,14 @@ from orchestrator.language.model import (
     ApprovalStep,
     Ask,
     AskStep,
+    ForEachStep,
     Step,
     every_step,
     inside,
     located,
 )
 from orchestrator.language.outputs import ApprovalOutput, annotated_output
-from orchestrator.language.program import paths_of_step
+from orchestrator.language.program import conditions_of, values_of
 from orchestrator.language.started import By
 from orchestrator.language.yaml_reader import Path
 
@@ -132,21 +133,26 @@ def _lists(path: Path) -> list[str]:
 
 def _known_when_asked(check: Checker, here: Path, name: str, path: Path, around: Around) -> None:
     """All that the request needs, and all that decides whether it is reached, is known when it is asked about."""
-    for step in _ancestors(check, name):
-        loops = {loop for one in _ancestors(check, name) for loop in _own_names(one)}
-        for named in sorted(set(paths_of_step(step))):
-            if named[0] == "steps" and len(named) > 1 and named[1] in check.ids and named[1] not in around.known:
-                message = f"`{name}` needs step `{named[1]}`, which is not known when this is asked"
-                check.say(here, "covers", message, f"move the approval below `{named[1]}`")
-            if named[0] == "vars" and len(named) > 1 and named[1] not in around.vars and named[1] not in loops:
-                message = f"`{name}` needs `vars.{named[1]}`, which is not known when this is asked"
-                check.say(here, "covers", message, "move the approval below the `set`")
+    needed = {path[:2] for step in _ancestors(check, name) for path in _needs(check, step) if len(path) > 1}
+    for kind, word in sorted(needed):
+        if kind == "steps" and word in check.ids and word not in around.known:
+            message = f"`{name}` needs step `{word}`, which is not known when this is asked"
+            check.say(here, "covers", message, f"move the approval below `{word}`")
+        if kind == "vars" and word not in around.vars:
+            message = f"`{name}` needs `vars.{word}`, which is not known when this is asked"
+            check.say(here, "covers", message, "move the approval below the `set`")
 
 
-def _own_names(step: Step) -> Iterator[str]:
-    each = getattr(step, "for_each", None)
-    if each is not None:
-        yield each.as_
+def _needs(check: Checker, step: Step) -> Iterator[tuple[str, ...]]:
+    """The paths that decide whether a step is reached, and what an action sends; not what a loop collects."""
+    for source in (step.when, step.unless, *conditions_of(step)):
+        yield from check.named(source, compile_condition) if source else ()
+    for source in values_of(step):
+        yield from check.named(source, compile_value)
+    if isinstance(step, ActionStep):
+        yield from check.named_in(step.with_)
+    if isinstance(step, ForEachStep) and not isinstance(step.for_each.items, str):
+        yield from check.named_in(step.for_each.items)
 
 
 def _ancestors(check: Checker, name: str) -> list[Step]:
@@ -207,7 +213,7 @@ def check_trust(check: Checker) -> None:
     """Warn where an answer that nobody verified opens the way to what cannot be undone."""
     asks = {step.id for step in check.ids.values() if isinstance(step, AskStep)}
     for path, step in located(check.model.steps, ("steps",)):
-        opened = _opened_by(step, asks)
+        opened = _opened_by(check, step, asks)
         if not opened:
             continue
         for inner in every_step((step,)):
@@ -222,19 +228,20 @@ def check_trust(check: Checker) -> None:
                 break
 
 
-def _opened_by(step: Step, asks: set[str | None]) -> str | None:
+def _opened_by(check: Checker, step: Step, asks: set[str | None]) -> str | None:
     """The question whose answer, and not how far it is known, decides whether the step is reached."""
-    named = [one for one in _deciding(step) if one[0] == "steps" and len(one) > 2 and one[1] in asks]
+    named = [one for one in _deciding(check, step) if one[0] == "steps" and len(one) > 2 and one[1] in asks]
     if any(one[3:4] == ("trust",) for one in named):
         return None
     return next((one[1] for one in named if one[2] == "output"), None)
 
 
-def _deciding(step: Step) -> set[tuple[str, ...]]:
+def _deciding(check: Checker, step: Step) -> set[tuple[str, ...]]:
+    """The paths that decide whether the step, or what it holds, is reached."""
     sources = [one for one in (step.when, step.unless, getattr(step, "if_", None)) if one]
-    paths = {path for source in sources for path in compile_condition(source).paths}
+    paths = {path for source in sources for path in check.named(source, compile_condition)}
     switch = getattr(step, "switch", None)
-    return paths | set(compile_value(switch).paths) if switch else paths
+    return paths | check.named(switch, compile_value) if switch else paths
 
 
 def _is_unattended(check: Checker, step: ActionStep) -> bool:

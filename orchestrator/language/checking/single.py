@@ -82,8 +82,9 @@ def playbook(check: Checker, step: PlaybookStep, path: Path, around: Around) -> 
     """The sub-playbook exists, its inputs fit; its output is what it gives."""
     sub = check.library.playbooks.get(step.playbook)
     if sub is None:
-        hint = did_you_mean(step.playbook, check.library.playbooks)
-        check.say((*path, "playbook"), "unknown_playbook", f"no playbook is named `{step.playbook}`", hint)
+        if step.playbook not in check.library.broken:  # of those it is said that they have errors of their own
+            hint = did_you_mean(step.playbook, check.library.playbooks)
+            check.say((*path, "playbook"), "unknown_playbook", f"no playbook is named `{step.playbook}`", hint)
         check.tree((*path, "with"), step.with_, around)
         return UNKNOWN
     for name, value in step.with_.items():

@@ -65,7 +65,7 @@ class Checker(Base):
         trigger = self.model.trigger
         if trigger.match is None or trigger.schedule or trigger.manual:
             return frozenset()
-        return self.where(trigger.match)
+        return self.where(trigger.match) | {("run", "severity")}
 
     def stops(self, steps: tuple[Step, ...]) -> bool:
         """Whether a list of steps always ends the run."""
@@ -101,12 +101,15 @@ class Checker(Base):
         skipped = may_be_skipped(step)
         self._bring(around, inner, perhaps=skipped)
         if not isinstance(step.on_error, str):
-            self._on_error(step, path, around, output)
+            handler = self._on_error(step, path, around, output)
+            if not isinstance(step, ForEachStep):
+                self._bring(around, handler, perhaps=True)
+                self._in_either(step, around, inner, handler)
         for inner_step in _seen_inside(step):
             if inner_step.id and inner_step.id not in around.known and inner_step.id in self.outputs:
                 around.known[inner_step.id] = self.outputs[inner_step.id].perhaps()
         if step.id:
-            known = self._known(step, path, output, skipped=skipped or step.id in self.covered)
+            known = self._known(step, path, output, skipped=_may_lack_output(step) or step.id in self.covered)
             around.known[step.id] = self.outputs[step.id] = known
 
     def _bring(self, around: Around, inner: Around, *, perhaps: bool) -> None:
@@ -120,18 +123,27 @@ class Checker(Base):
                 around.vars[name] = kind if fresh or not perhaps else as_type(kind) | as_type(around.vars[name])
                 if fresh and (perhaps or name in inner.maybe_vars):
                     around.maybe_vars |= {name}
+        if not perhaps:
+            around.maybe_vars = inner.maybe_vars
 
-    def _on_error(self, step: Step, path: Path, around: Around, output: Any) -> None:
-        """The steps that follow a failure: they see that it failed, and may not be reached."""
+    def _in_either(self, step: Step, around: Around, done: Around, failed: Around) -> None:
+        """What a step gives a value, and what follows its failure does too, surely has one, unless it is skipped."""
+        if not step.when and not step.unless:
+            for name in done.vars.keys() & failed.vars.keys() - done.maybe_vars - failed.maybe_vars:
+                around.vars[name] = as_type(done.vars[name]) | as_type(failed.vars[name])
+                around.maybe_vars -= {name}
+
+    def _on_error(self, step: Step, path: Path, around: Around, output: Any) -> Around:
+        """The steps that follow a failure: they see why it failed, and what it had brought until then."""
         handler = around.copy()
         if step.id:
             handler.known[step.id] = Known(output, maybe=True)
+            handler = handler.guarded([("steps", step.id, "error")])
         if isinstance(step, ForEachStep):
             handler = containers.item_of(self, step, path, handler)
         assert not isinstance(step.on_error, str)  # noqa: S101 - asked by the caller
         self.steps(step.on_error, (*path, "on_error"), handler)
-        if not isinstance(step, ForEachStep):
-            self._bring(around, handler, perhaps=True)
+        return handler
 
     def _conditions(self, step: Step, path: Path, around: Around) -> Around:
         """Check `when` and `unless`; what they ask for surely has a value inside the step."""
@@ -152,6 +164,13 @@ class Checker(Base):
             self.say((*path, "default"), "needless", "this step has no output that a `default:` could stand for")
             return Known(None)
         return Known(actions.with_default(self, (*path, "default"), output, default), fixed=True)
+
+
+def _may_lack_output(step: Step) -> bool:
+    """Whether the run may go on without an output of the step. A loop has one, whatever became of its items."""
+    if isinstance(step, ForEachStep) and step.timeout is None:
+        return bool(step.when or step.unless)
+    return may_be_skipped(step)
 
 
 def _seen_inside(step: Step) -> list[Step]:

@@ -30,7 +30,7 @@ from orchestrator.language.expressions.kinds import (
     union,
 )
 from orchestrator.language.expressions.nodes import path_of
-from orchestrator.language.expressions.relations import Mismatch, equality, membership, ordering
+from orchestrator.language.expressions.relations import UNNAMED, Mismatch, equality, membership, ordering
 from orchestrator.language.expressions.results import countable, falsy, signed, truthy, unwritable, worked
 from orchestrator.language.expressions.signatures import Use, field_of
 from orchestrator.language.expressions.tools import DURATIONS, called, is_literal, literal
@@ -131,11 +131,12 @@ class Inference:
         tool, wrong = one.tool, False
         if (mismatch := unfit(tool.takes, one.value)) is not None:
             wrong = True
-            self.say(one.node, f"{one.shown} takes {said(tool.takes)}, found {said(one.value)}", mismatch.hint)
+            found = found_in(one.node.node, one.value)
+            self.say(one.node, f"{one.shown} takes {said(tool.takes)}, {found}", mismatch.hint)
         for wanted, argument, given in zip(tool.arguments, one.arguments, one.types, strict=False):
             if (mismatch := unfit(wanted, given)) is not None:
                 wrong = True
-                told = f"{one.shown} takes {said(wanted)} in its brackets, found {said(given.there)}"
+                told = f"{one.shown} takes {said(wanted)} in its brackets, {found_in(argument, given)}"
                 self.say(argument, told, mismatch.hint)
         if isinstance(tool.gives, Type):
             return tool.gives
@@ -281,6 +282,9 @@ def _is_none(node: nodes.Node) -> bool:
 def _arithmetic(inference: Inference, node: nodes.BinExpr, env: Env) -> Type:
     left, right = inference.of(node.left, env), inference.of(node.right, env)
     result = worked(type(node).__name__, left, right)
+    if isinstance(result, Mismatch):
+        named = next((one for one in (node.left, node.right) if path_of(one) is not None), node)
+        result = replace(result, reason=result.about(shown_of(named)))
     return _result(inference, node, result, env, (left, right))
 
 
@@ -356,6 +360,12 @@ def place_of(node: nodes.Node) -> int:
     return node.lineno or 1
 
 
+def found_in(node: nodes.Node | None, kind: Type) -> str:
+    """What stands where something else is wanted, with its path where it has one."""
+    path = path_of(node) if node is not None else None
+    return f"and {shown_of(node)} is {said(kind.there)}" if node is not None and path else f"found {said(kind.there)}"
+
+
 def is_plain_path(node: nodes.Node) -> bool:
     """Whether it is a chain of names."""
     path = path_of(node)
@@ -371,4 +381,4 @@ def shown_of(node: nodes.Node) -> str:
         return repr(node.value) if isinstance(node.value, str) else str(node.value).lower()
     if isinstance(node, nodes.Filter):
         return f"what `| {node.name}` gives"
-    return "now()" if isinstance(node, nodes.Call) and called(node) == "now" else "this"
+    return "now()" if isinstance(node, nodes.Call) and called(node) == "now" else UNNAMED

@@ -30,6 +30,8 @@ from orchestrator.language.expressions.kinds import (
     words_of,
 )
 
+UNNAMED = "this"
+"""what a message calls a value that has no path"""
 CONVERSIONS = "there are no conversions"
 
 
@@ -47,7 +49,9 @@ class Mismatch:
 
     def about(self, subject: str) -> str:
         """The whole sentence."""
-        return f"{subject} can never be {self.literal}: {self.reason}" if self.literal else self.reason
+        if self.literal:
+            return f"{subject} can never be {self.literal}: {self.reason}"
+        return f"{subject}: {self.reason}" if subject != UNNAMED else self.reason
 
 
 def equality(left: Type, right: Type) -> Mismatch | None:

@@ -29,6 +29,7 @@ from orchestrator.language.expressions.kinds import (
     of,
     said,
     union,
+    words_of,
 )
 from orchestrator.language.expressions.relations import Mismatch, equality
 
@@ -127,7 +128,12 @@ def _named(base: MapOf | Record | Model, key: Type, say: Say, shown: str) -> Typ
     if not all(is_text(kind) for kind in key.kinds):
         say(f"the name of a field of {shown} is text, found {said(key)}", "")
         return UNKNOWN
-    return union(_one_named(base, kind, say, shown) for kind in key.kinds)
+    return union(_one_named(base, one, say, shown) for kind in key.kinds for one in _each_word(kind))
+
+
+def _each_word(kind: Kind) -> list[Kind]:
+    """The words of a choice one by one, so that each is looked for."""
+    return [Const(str, word) for word in words_of(kind) or ()] or [kind]
 
 
 def _one_named(base: MapOf | Record | Model, key: Kind, say: Say, shown: str) -> Type:

@@ -119,7 +119,15 @@ def _check(tool: Tool, given: list[nodes.Expr]) -> None:
         which = "literals only" if tool.literals >= ALL else "names as literals"
         raise ExpressionError(f"{tool.name} takes {which}, so that it can be checked before it runs")
     if tool.check is not None and all(is_literal(one) for one in given):
-        tool.check(*(literal(one) for one in given))
+        _asked(tool, [literal(one) for one in given])
+
+
+def _asked(tool: Tool, given: list[Any]) -> None:
+    """What the tool itself has against its arguments, with its name."""
+    try:
+        tool.check(*given) if tool.check is not None else None
+    except ExpressionError as error:
+        raise type(error)(f"{tool.name}: {error.message}", hint=error.hint) from None
 
 
 def _check_test(tool: Tool, given: list[nodes.Expr], place: int) -> None:

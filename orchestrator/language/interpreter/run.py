@@ -19,7 +19,7 @@ from orchestrator.language.interpreter.ends import RunStopped, StepFailed, inval
 from orchestrator.language.interpreter.progress import Progress
 from orchestrator.language.interpreter.scope import Budget, Path, Scope, State, told
 from orchestrator.language.model import ActionStep, ForEachStep, Step, SwitchStep, every_step, inside, named
-from orchestrator.language.outputs import completed
+from orchestrator.language.outputs import Counts, all_routes_of, completed
 from orchestrator.language.packing import Packer, packer_for
 from orchestrator.language.program import Playbook
 
@@ -28,6 +28,10 @@ Runner = Callable[["Run", str, Any, Path, Scope], Awaitable[State]]
 """Carries out a step of one kind; raises `StepFailed` where it fails."""
 Observer = Callable[[Playbook, Step, str, Any], None]
 """Told by a word and its value what became of a step: for tests, which say what none of them has reached"""
+
+
+NO_ITEMS: Mapping[str, Any] = {"collect": [], "counts": Counts(total=0, succeeded=0, failed=0)}
+"""the output of a loop that failed before its first item"""
 
 
 class Run:
@@ -146,6 +150,8 @@ class Run:
     def _state_of(self, step: Step, failed: StepFailed) -> tuple[State, dict[str, Any]]:
         """A step that has failed, as later steps see it and as it is told."""
         output = failed.output if failed.output is not None else self.default(step)
+        if output is None and isinstance(step, ForEachStep):
+            output = NO_ITEMS
         body = {"status": StepStatus.FAILED, "error": failed.error.model_dump(mode="json")}
         return told(StepStatus.FAILED, output, failed.error), body
 
@@ -242,7 +248,8 @@ class Run:
         if isinstance(step, SwitchStep) or step.default is None:
             return None
         if isinstance(step, ActionStep) and step.action in self.capabilities:
-            return completed(self.capabilities[step.action].gives, step.default)
+            capability = self.capabilities[step.action]
+            return completed(all_routes_of(capability) if step.all_routes else capability.gives, step.default)
         return step.default
 
     def not_reached(self, step: Step, before: Scope, scope: Scope) -> None:

@@ -12,7 +12,7 @@ from orchestrator.language.host import RunContext
 from orchestrator.language.interpreter import Capabilities, RunResult, begin, carry_out
 from orchestrator.language.program import Playbook
 from orchestrator.language.reference import ReferenceData
-from orchestrator.language.simulator.answers import TestMistake
+from orchestrator.language.simulator.answers import TestMistake, Unforeseen
 from orchestrator.language.simulator.clock import NothingMoves, in_virtual_time
 from orchestrator.language.simulator.compare import differences
 from orchestrator.language.simulator.coverage import Branch, Coverage
@@ -171,7 +171,7 @@ async def _join(host: SimulatedHost, joins: Sequence[Joining]) -> None:
 
 
 def _too_late(one: Joining) -> None:
-    raise TestMistake(f"joins: the alert after {one.told} came when the run had ended")
+    raise Unforeseen(f"joins: the alert after {one.told} came when the run had ended")
 
 
 async def _detached(world: World) -> None:
@@ -192,6 +192,7 @@ __all__ = [
     "Start",
     "TestMistake",
     "TestReport",
+    "Unforeseen",
     "play",
     "simulate",
     "simulate_all",

@@ -26,6 +26,10 @@ class TestMistake(TocsinError):
     __test__ = False
 
 
+class Unforeseen(TestMistake):
+    """A run did what its test has no answer for."""
+
+
 class Given:
     """The answers below `given`; those of a list are used up, call after call."""
 
@@ -55,7 +59,7 @@ class Given:
         self._used[name] = place + 1
         if place >= len(given):
             times = "once" if len(given) == 1 else f"{len(given)} times"
-            raise TestMistake(
+            raise Unforeseen(
                 f"given {name}: it is called more than {times}; give one answer more, or say it outside a list"
             )
         return _mapping(name, given[place])
@@ -151,7 +155,7 @@ def reply_to(question: ApprovalRequest | AskRequest, names: Sequence[str], answe
     name = next((name for name in names if name in answers), None)
     if name is None:
         what = "approve, deny or expire" if isinstance(question, ApprovalRequest) else "its fields, or expire"
-        raise TestMistake(f"`{names[-1]}` asks, and the test has no answer for it; add it below `answers:` ({what})")
+        raise Unforeseen(f"`{names[-1]}` asks, and the test has no answer for it; add it below `answers:` ({what})")
     answer = answers[name]
     if answer == "expire":
         return Reply("expire", by=None, trust="silence")

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from orchestrator.alerts.alert import Alert
 from orchestrator.language.durations import parse_duration
 from orchestrator.language.program import Playbook
-from orchestrator.language.simulator.answers import TestMistake
+from orchestrator.language.simulator.answers import TestMistake, Unforeseen
 from orchestrator.language.tested import JoinLater, Test
 from orchestrator.language.typed import validate_all
 
@@ -143,7 +143,7 @@ def _joining(playbook: Playbook, given: JoinLater, number: int, start: Start, sa
     after = parse_duration(given.after)
     alert = alert_of(given.alert, samples, (start.at + after).isoformat(), number)
     if (why := _refusal(playbook, start.alert, alert)) is not None:
-        raise TestMistake(f"joins: the alert after {given.after} would not join the run: {why}")
+        raise Unforeseen(f"joins: the alert after {given.after} would not join the run: {why}")
     return Joining(after.total_seconds(), given.after, alert)
 
 

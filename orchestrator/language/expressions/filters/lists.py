@@ -183,33 +183,63 @@ def map_(meter: Meter, value: Any, attribute: str) -> list[Any]:
     return meter.items([item for item in found if not is_absent(item)])
 
 
+OF_ABSENCE = frozenset({"none", "undefined"})
+"""tests that hold of what is absent"""
+
+
+def _selected(use: Use) -> Type:
+    return _left(_tested(use), absent=_named(use.literals) in OF_ABSENCE)
+
+
+def _rejected(use: Use) -> Type:
+    return _left(_tested(use), absent=_named(use.literals) not in OF_ABSENCE)
+
+
+def _selected_by_field(use: Use) -> Type:
+    return _left(_field_tested(use), absent=_named(use.literals[1:]) in OF_ABSENCE)
+
+
+def _rejected_by_field(use: Use) -> Type:
+    return _left(_field_tested(use), absent=_named(use.literals[1:]) not in OF_ABSENCE)
+
+
+def _named(literals: tuple[Any, ...]) -> str:
+    """The test that is applied; none where the truth of a value decides."""
+    return str(literals[0]) if literals else ""
+
+
+def _left(item: Type, *, absent: bool) -> Type:
+    """The list that is left: of an absent item no test holds but those that ask for absence."""
+    return list_of(item if absent else item.there)
+
+
 def _tested(use: Use) -> Type:
     if use.literals:
         use.applied(0, use.value.item)
-    return list_of(use.value.item)
+    return use.value.item
 
 
 def _field_tested(use: Use) -> Type:
     field = use.item_at(use.literals[0])
     if len(use.literals) > 1:
         use.applied(1, field)
-    return list_of(use.value.item)
+    return use.value.item
 
 
-@is_filter("select", takes=Things, gives=_tested, applies=0)
+@is_filter("select", takes=Things, gives=_selected, applies=0)
 def select(meter: Meter, value: Any, test: str | None = None, *given: Any) -> list[Any]:
     """Those for which the test holds, or that are true: `lists.hosts | select("startswith", "web-")`."""
     return _kept(meter, value, lambda item: _holds(meter, item, test, given))
 
 
-@is_filter("reject", takes=Things, gives=_tested, applies=0)
+@is_filter("reject", takes=Things, gives=_rejected, applies=0)
 def reject(meter: Meter, value: Any, test: str | None = None, *given: Any) -> list[Any]:
     """Those for which the test does not hold: `alert.attack | reject("equalto", "T1110")`."""
     return _kept(meter, value, lambda item: not _holds(meter, item, test, given))
 
 
 @is_filter(
-    "selectattr", takes=Things, arguments=(str,), gives=_field_tested, literals=1, check=field_name, applies=1
+    "selectattr", takes=Things, arguments=(str,), gives=_selected_by_field, literals=1, check=field_name, applies=1
 )  # fmt: skip
 def selectattr(meter: Meter, value: Any, attribute: str, test: str | None = None, *given: Any) -> list[Any]:
     """Those whose field passes: `alert.observables | selectattr("type", "equalto", "ip")`."""
@@ -217,7 +247,7 @@ def selectattr(meter: Meter, value: Any, attribute: str, test: str | None = None
 
 
 @is_filter(
-    "rejectattr", takes=Things, arguments=(str,), gives=_field_tested, literals=1, check=field_name, applies=1
+    "rejectattr", takes=Things, arguments=(str,), gives=_rejected_by_field, literals=1, check=field_name, applies=1
 )  # fmt: skip
 def rejectattr(meter: Meter, value: Any, attribute: str, test: str | None = None, *given: Any) -> list[Any]:
     """Those whose field does not pass: `alert.observables | rejectattr("type", "equalto", "ip")`."""
