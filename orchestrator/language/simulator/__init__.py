@@ -95,8 +95,13 @@ def _simulated(
     try:
         result = in_virtual_time(_carried_out(playbook, world, start, joins))
     except (TestMistake, NothingMoves) as mistake:
-        return [*dict.fromkeys(map(str, [*world.mistakes, mistake]))]
-    return [*differences(playbook, test, world, result)]
+        return _told([*world.mistakes, mistake])
+    return _told(world.mistakes) or [*differences(playbook, test, world, result)]
+
+
+def _told(mistakes: Sequence[TocsinError]) -> list[str]:
+    """Each once."""
+    return [*dict.fromkeys(map(str, mistakes))]
 
 
 async def _carried_out(playbook: Playbook, world: World, start: Start, joins: Sequence[Joining]) -> RunResult:
