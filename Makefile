@@ -1,7 +1,7 @@
 # The two commands: `make demo` shows the main job, `make test` proves it. Both set up all that they need.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test check histories format lock clean
+.PHONY: help demo test check histories format docs lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -42,6 +42,10 @@ histories: $(READY)  ## record what runs of this release look like, for later on
 format: $(READY)  ## put the code in its format
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
+
+docs: $(READY)  ## write anew what is made of the models: the page of the language, its pictures, the editors' schema
+	$(VENV)/bin/tocsin schema --output playbooks/playbook.schema.json
+	$(VENV)/bin/tocsin manual --output docs/language.md
 
 lock: $(READY)  ## resolve the dependencies anew (needs uv)
 	uv pip compile --quiet pyproject.toml --generate-hashes --universal --no-emit-index-url --no-annotate --no-header --python-version 3.11 -o requirements.lock

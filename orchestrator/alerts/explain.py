@@ -37,9 +37,7 @@ CHOSEN = text("""
 SELECT at, body->>'playbook' AS playbook, body->>'digest' AS digest, body->'values' AS "values"
 FROM tocsin.audit_event WHERE subject = :key AND type = 'alert.matched' ORDER BY place
 """)
-CONFLICT = text("""
-SELECT 1 FROM tocsin.audit_event WHERE subject = :key AND type = 'alert.conflict' AND body->>'from' = :place LIMIT 1
-""")
+CONFLICT = text("SELECT 1 FROM tocsin.alert WHERE key = :key AND sha256 <> :sha256")
 
 
 class AlertNotFound(TocsinError):
@@ -126,7 +124,8 @@ async def story_of(engine: AsyncEngine, record: Record, key: str | None) -> Stor
     place = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
     async with single_statement(engine) as connection:
         dead = (await connection.execute(DEAD, place)).mappings().first()
-        conflict = (await connection.execute(CONFLICT, {"key": key, "place": record.place})).first() is not None
+        bytes_ = {"key": key, "sha256": hashlib.sha256(record.raw or b"").digest()}
+        conflict = (await connection.execute(CONFLICT, bytes_)).first() is not None
         told = {"dead_letter": dead["reason"], "message": dead["message"]} if dead else {}
         if key is None or conflict:
             return Story(**told, conflict=conflict)

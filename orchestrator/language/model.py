@@ -261,7 +261,10 @@ class Wait(Doc):
 
 
 class WaitStep(StepKeys):
-    """Wait. For an alert: it looks at all that joined since the last one that it gave; none in time is `expired`."""
+    """Wait for a time, for a moment, or for another alert that joins the run.
+
+    For an alert it looks at all that joined since the last one that it gave; none in time is `expired`.
+    """
 
     KIND: ClassVar[str] = "wait"
 

@@ -134,4 +134,5 @@ def refusal(error: RPCError) -> DeadLetter | Unavailable:
     }
     if too_large.get(error.status, False):
         return DeadLetter("too_large_for_temporal", "Temporal refuses a start of this size")
-    return Unavailable(f"Temporal cannot take it now ({error.status.name}): {error.message}")
+    token = " (temporal.token, temporal.token_file)" if error.status is RPCStatusCode.PERMISSION_DENIED else ""
+    return Unavailable(f"Temporal cannot take it now ({error.status.name}): {error.message}{token}")

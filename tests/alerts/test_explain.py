@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.alerts.explain import AlertNotFound, find, has_read, records_of, story_of
+from orchestrator.alerts.explain import AlertNotFound, Record, find, has_read, records_of, story_of
 from orchestrator.errors import DeadLetter
 from tests.alerts.desk import Desk, alert
 
@@ -42,6 +42,7 @@ async def test_other_bytes_under_a_known_id_are_not_taken_for_the_first(desk: De
     story = await story_of(desk.engine, second, known.key)
     assert story.conflict
     assert story.chosen == story.runs == []
+    assert (await story_of(desk.engine, Record(raw=alert(1, title="in a file")), known.key)).conflict
 
 
 async def test_a_start_that_was_refused_for_ever_is_told(desk: Desk) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -15,10 +15,34 @@ from orchestrator.alerts.alert import Alert, Observable, SeverityField, Status, 
 from orchestrator.contract.values import AccountName, Domain, FileHash, FileRef, HostName, IpAddress, Network, Severity
 from orchestrator.errors import ExpressionError, FindingLevel, LimitExceeded, ValueAbsent, WrongType
 from orchestrator.language.calendars import Calendar
-from orchestrator.language.expressions import Expression, check_types, compile_condition, compile_value, infer
+from orchestrator.language.expressions import (
+    MAY_BE_ABSENT,
+    Expression,
+    Scope,
+    check_types,
+    compile_condition,
+    compile_template,
+    compile_value,
+    infer,
+)
 from orchestrator.language.expressions.filters.registry import FILTERS, TESTS, Tool
 from orchestrator.language.expressions.fitting import unfit
-from orchestrator.language.expressions.kinds import Model, Record, Type, as_type, fields_of
+from orchestrator.language.expressions.kinds import (
+    LOOSE,
+    Const,
+    Kind,
+    ListOf,
+    MapOf,
+    Model,
+    Nothing,
+    Record,
+    Scalar,
+    Type,
+    as_type,
+    fields_of,
+    list_of,
+)
+from orchestrator.language.expressions.values import is_absent
 
 NOW = datetime(2026, 5, 6, 10, tzinfo=UTC)
 FULL = Alert.model_validate(
@@ -116,17 +140,27 @@ UNCHECKED = {"from_json"}
 """what it gives is for nobody to know"""
 
 
-def typed(source: str) -> Type:
+def typed(source: str, scope: Scope) -> Type:
     """The type of an expression in this world."""
-    return infer(compile_value(source).node, SCOPE)
+    return infer(compile_value(source).node, scope)
 
 
 class Grower:
     """Builds expressions out of smaller ones that the checker let through; mostly of parts that fit."""
 
-    def __init__(self, draw: Any) -> None:
+    def __init__(self, draw: Any, scope: Scope = SCOPE) -> None:
         self._draw = draw
-        self.pool = {source: typed(source) for source in [*SCOPE, *LITERALS]}
+        self._scope = scope
+        self.pool = {source: typed(source, scope) for source in [*scope, *LITERALS]}
+
+    def grow(self, times: int) -> Iterator[tuple[Expression, Expression, bool]]:
+        """Each new expression that the checker lets through, as `let_through` has it."""
+        for _ in range(times):
+            source = self.one()
+            found = let_through(source, self._scope) if len(source) < 400 else None
+            if found is not None:
+                self.pool[source] = typed(source, self._scope)
+                yield found
 
     def one(self) -> str:
         """A new expression, right or wrong."""
@@ -204,24 +238,56 @@ def names_in(found: Type) -> list[str]:
     return names
 
 
-def let_through(source: str) -> tuple[Expression, Expression, bool] | None:
+def let_through(source: str, scope: Scope) -> tuple[Expression, Expression, bool] | None:
     """The condition and the value that the checker finds no mistake in, and whether the value is surely there."""
     try:
         condition, value = compile_condition(source), compile_value(source)
     except ExpressionError:
         return None
-    problems = check_types(value, SCOPE, present=())
-    if any(one.level is FindingLevel.ERROR for one in (*problems, *check_types(condition, SCOPE))):
+    problems = check_types(value, scope, present=())
+    if any(one.level is FindingLevel.ERROR for one in (*problems, *check_types(condition, scope))):
         return None
-    return condition, value, not any(one.code == "may_be_absent" for one in problems)
+    return condition, value, not any(one.code == MAY_BE_ABSENT for one in problems)
+
+
+def belongs(value: Any, found: Type) -> bool:
+    """Whether a value is one that the type allows."""
+    return any(_is_a(value, kind) for kind in found.kinds)
+
+
+def _is_a(value: Any, kind: Kind) -> bool:
+    match kind:
+        case Scalar(cls=cls):
+            return isinstance(value, (int, float) if cls is float else cls) and isinstance(value, bool) == (cls is bool)
+        case Const(cls=cls, value=known):
+            return type(value) is cls and bool(value == known)
+        case ListOf(item=item):
+            return isinstance(value, list | tuple) and all(belongs(one, item) for one in value)
+        case MapOf(value=inner):
+            return isinstance(value, dict) and all(belongs(one, inner) for one in value.values())
+        case Record(fields=fields):
+            inside = {name: as_type(fields[name]) for name in fields}
+            return isinstance(value, dict) and all(
+                name in inside and belongs(value[name], inside[name]) for name in value
+            )
+        case Model(cls=model):
+            return isinstance(value, model)
+    return is_absent(value) if isinstance(kind, Nothing) else True
 
 
 def evaluated(expression: Expression, names: dict[str, Any], *, surely: bool) -> None:
-    """Evaluate; only what data itself makes impossible may be raised, and absence only where it was foretold."""
+    """The value is of the type that was found."""
+    found = rendered(lambda: (expression.value(names),), surely=surely)
+    wanted = infer(expression.node, SCOPE, lenient=expression.lenient)
+    assert found is None or belongs(found[0], wanted), found
+
+
+def rendered(work: Callable[[], Any], *, surely: bool) -> Any:
+    """What comes out; only what data itself forbids is raised, and absence only where it was foretold."""
     try:
-        expression.value(names)
+        return work()
     except LimitExceeded:
-        return
+        return None
     except ValueAbsent:
         assert not surely
     except WrongType:
@@ -229,22 +295,41 @@ def evaluated(expression: Expression, names: dict[str, Any], *, surely: bool) ->
     except ExpressionError as raised:
         if isinstance(raised.__cause__, TypeError | AttributeError | LookupError):
             raise
+    return None
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+TRIED = settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+
+
+@TRIED
 @given(st.data(), VALUES)
 def test_what_the_checker_lets_through_fails_on_no_type(data: st.DataObject, names: dict[str, Any]) -> None:
     """Nor does it find nothing where the checker saw no absence; limits and what data itself forbids aside."""
-    grower = Grower(data.draw)
-    for _ in range(12):
-        source = grower.one()
-        found = let_through(source) if len(source) < 400 else None
-        if found is None:
-            continue
-        condition, value, surely = found
+    for condition, value, surely in Grower(data.draw).grow(12):
         evaluated(condition, names, surely=True)
         evaluated(value, names, surely=surely)
-        grower.pool[source] = typed(source)
+
+
+@TRIED
+@given(st.data(), VALUES)
+def test_a_template_that_is_let_through_fails_on_no_type(data: st.DataObject, names: dict[str, Any]) -> None:
+    """With loops over lists, choices, and what they guard."""
+    lists = [
+        one for one, found in Grower(data.draw).pool.items() if found.item.kinds and not unfit(list_of(LOOSE), found)
+    ]
+    over = data.draw(st.sampled_from(lists))
+    scope = {**SCOPE, "one": typed(over, SCOPE).item}
+    grower = Grower(data.draw, scope)
+    parts = [*(value.source for _, value, _ in grower.grow(4)), "one"]
+    test, then, otherwise = (data.draw(st.sampled_from(parts)) for _ in range(3))
+    source = "{%% for one in %s %%}{%% if %s %%}{{ %s }}{%% else %%}{{ %s }}{%% endif %%}{{ loop.index }}{%% endfor %%}"
+    template = compile_template(source % (over, test, then, otherwise))
+    problems = check_types(template, SCOPE, present=())
+    if not any(one.level is FindingLevel.ERROR for one in problems):
+        surely = not any(one.code == MAY_BE_ABSENT for one in problems)
+        rendered(lambda: template.render(names), surely=surely)
 
 
 @pytest.mark.parametrize("tool", [*FILTERS.values(), *TESTS.values()], ids=lambda tool: tool.name)

@@ -147,37 +147,80 @@ def test_what_was_not_shown_is_not_sent() -> None:
     assert played.traces("held")[-1]["approval"] == "what it would do here was not shown"
 
 
-def test_an_approval_in_a_branch_asks_about_what_comes_later_there() -> None:
-    """Inside the branch that was taken, of this item, of this turn, and of what handles a failure."""
+EACH = """
+- id: loop
+  for_each:
+    items: ["a", "b", "c"]
+    concurrency: {concurrency}
+    steps:
+      - {{id: sure, approval: {{ask: "{{{{ item }}}}?", covers: [burn]}}}}
+      - wait: {{for: 5s}}
+      - {{id: burn, action: lab.burn, with: {{what: "{{{{ item }}}}"}}}}
+"""
+
+
+def test_an_approval_in_an_item_decides_about_that_item_alone() -> None:
+    """A denial of one item holds nothing else back, and an approval of one lets no other pass."""
+    answers = {"loop[0].sure": "approve", "loop[1].sure": "deny", "loop[2].sure": "approve"}
+    for concurrency in (1, 3):
+        played = play(EACH.format(concurrency=concurrency), answers=answers)
+        assert played.sent == ["a", "c"]
+        assert len(played.asked) == 3
+
+
+def test_an_approval_in_a_turn_decides_about_that_turn() -> None:
+    """And shows what that turn sends."""
     played = play("""
-        - set: {taken: 1}
-        - if: vars.taken == 1
-          then:
-            - set: {taken: 2}
-            - {id: sure, approval: {ask: "Hold?", covers: [held]}}
-            - {id: held, action: lab.hold, with: {what: branch}, keep: true}
-        - for_each:
-            items: [a, b]
-            steps:
-              - {id: sure_of_it, approval: {ask: "Hold {{ item }}?", covers: [item_held]}}
-              - {id: item_held, action: lab.hold, with: {what: "{{ item }}"}, keep: true}
         - repeat:
             until: loop.index == 2
             times: 3
+            every: 1s
             steps:
-              - {id: sure_again, approval: {ask: "Hold?", covers: [turn_held]}}
-              - {id: turn_held, action: lab.hold, with: {what: "turn {{ loop.index }}"}, keep: true}
-        - id: bad
+              - {id: sure, approval: {ask: "Sure?", covers: [burn]}}
+              - {id: burn, action: lab.burn, with: {what: "turn {{ loop.index }}"}}
+    """, answers={"sure": "approve"})  # fmt: skip
+    assert played.sent == ["turn 1", "turn 2"]
+
+
+def test_an_approval_in_a_branch_covers_what_follows_in_it_however_the_branch_was_chosen() -> None:
+    """The choice was made before: that its condition does not hold any more changes nothing."""
+    played = play("""
+        - set: {open: true}
+        - if: vars.open
+          then:
+            - set: {open: false}
+            - {id: sure, approval: {ask: "Sure?", covers: [burn]}}
+            - {id: burn, action: lab.burn, with: {what: a}}
+    """, answers={"sure": "approve"})  # fmt: skip
+    assert played.sent == ["a"]
+
+
+def test_an_approval_among_the_steps_after_an_error_covers_what_follows_there() -> None:
+    """It is asked, and what it approves is sent; of an item too."""
+    handler = """
+            - {id: sure, approval: {ask: "Sure?", covers: [burn]}}
+            - {id: burn, action: lab.burn, with: {what: a}}"""
+    for steps in (
+        f"""
+        - id: failing
           action: lab.note
-          with: {what: bad}
-          on_error:
-            - {id: sure_then, approval: {ask: "Burn?", covers: [burnt]}}
-            - {id: burnt, action: lab.burn, with: {what: burnt}}
-    """, given={"bad": {"fails": "rejected"}},
-        answers=dict.fromkeys(("sure", "for_each#1[1].sure_of_it", "sure_again", "sure_then"), "approve")
-        | {"for_each#1[0].sure_of_it": "deny"})  # fmt: skip
-    assert played.sent == ["branch", "b", "turn 1", "turn 2", "bad", "burnt"]
-    assert [len(card.calls) for card in shown(played)] == [1] * 6
+          with: {{what: x}}
+          on_error: {handler}
+        """,
+        f"""
+        - id: group
+          do: [{{id: failing, action: lab.note, with: {{what: x}}}}]
+          on_error: {handler}
+        """,
+        f"""
+        - id: loop
+          for_each: {{items: ["i"], steps: [{{id: failing, action: lab.note, with: {{what: x}}}}]}}
+          on_error: {handler}
+        """,
+    ):
+        played = play(steps, answers={"sure": "approve"}, given={"failing": {"fails": "rejected"}})
+        assert [one.rpartition(".")[2] for one in played.asked] == ["sure"]
+        assert played.sent[-1] == "a"
 
 
 def test_an_approval_in_on_failure_asks_about_what_comes_later_there() -> None:

@@ -21,6 +21,7 @@ from tests.own_servers.flow import PLAYBOOKS, assert_everything_flows, assert_re
 from tests.own_servers.kafka import PASSWORD, SecuredKafka, secured_kafka
 from tests.site import Site, make_site, on_the_test_servers
 
+pytestmark = pytest.mark.timeout(300)  # a server that starts, and many processes of the command
 SCRAM = {"security_protocol": "SASL_SSL", "sasl_mechanism": "SCRAM-SHA-512", "username": "tocsin", "password": PASSWORD}
 
 

@@ -116,6 +116,8 @@ def _place(check: Checker, name: str, path: Path) -> tuple[str, str] | None:
     a, b = path[common], there[common]
     if isinstance(a, int) and isinstance(b, int) and b < a:
         return "runs before it is asked about", "move the approval up"
+    if {"for_each", "repeat"} & set(_lists(path[common:])):
+        return "stands outside the loop that this is asked in", "move the approval out of the loop"
     below = there[common:]
     if "on_error" in below:
         return "stands in an `on_error`, and nobody can say beforehand whether that is reached", ""

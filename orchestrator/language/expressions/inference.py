@@ -19,7 +19,7 @@ from orchestrator.language.expressions.kinds import (
     TEXT,
     TRUTH,
     UNKNOWN,
-    Const,
+    MapOf,
     Record,
     Type,
     as_type,
@@ -214,15 +214,17 @@ def _kept(item: Type) -> Type:
 
 
 def _dict(inference: Inference, node: nodes.Dict, env: Env) -> Type:
-    fields: dict[str, Any] = {}
-    raised = False
-    for pair in node.items:
-        key, value = inference.of(pair.key, env), inference.of(pair.value, env)
+    keys = [inference.of(pair.key, env) for pair in node.items]
+    values = [inference.of(pair.value, env) for pair in node.items]
+    for pair, key in zip(node.items, keys, strict=True):
         if unfit(TEXT, key) is not None or key.lacks:
             inference.say(pair.key, f"the names in an object are text, found {said(key)}")
-        raised = raised or bool(value.lacks - {"none"})
-        fields |= {kind.value: _kept(value) for kind in key.kinds if isinstance(kind, Const)}
-    found = Type((Record(fields),))
+    names = [pair.key.value for pair in node.items if isinstance(pair.key, nodes.Const)]
+    if len(names) == len(values):
+        found = Type((Record(dict(zip(names, map(_kept, values), strict=True))),))
+    else:
+        found = Type((MapOf(union(map(_kept, values))),))
+    raised = any(value.lacks - {"none"} for value in values)
     return found | RAISED if raised and not env.lenient else found
 
 
@@ -283,6 +285,8 @@ def _arithmetic(inference: Inference, node: nodes.BinExpr, env: Env) -> Type:
 
 
 def _sign(inference: Inference, node: nodes.UnaryExpr, env: Env) -> Type:
+    if is_literal(node):
+        return constant(literal(node))
     inner = inference.of(node.node, env)
     return _result(inference, node, signed(inner), env, (inner,))
 

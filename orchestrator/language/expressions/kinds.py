@@ -264,7 +264,7 @@ def near(word: str, known: Iterable[str], shown: str = "") -> str:
     return f"did you mean {shown}{found[0]}?" if found else ""
 
 
-_TYPED = {"ip": "an IP address", "host": "a host name"}
+_TYPED = {"ip": "an IP address", "host": "a host name", "mail": "a mail address"}
 _NAMES: tuple[tuple[type[Any], str], ...] = (
     (bool, "a truth value"),
     (Severity, "a severity"),

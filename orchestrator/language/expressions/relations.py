@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from itertools import product
 from typing import Any
 
-from orchestrator.contract.values import FileHash, IpAddress, Network, NormalisedText, Severity
+from orchestrator.contract.values import FileHash, IpAddress, MailAddress, Network, NormalisedText, Severity
 from orchestrator.language.expressions.kinds import (
     Const,
     Kind,
@@ -185,7 +185,7 @@ def _same_as_typed(typed: Scalar | Const, other: Scalar | Const) -> Mismatch | N
     return None
 
 
-APART = (IpAddress, Network, FileHash)
+APART = (IpAddress, Network, FileHash, MailAddress)
 """kinds of text no value of which is also one of the others"""
 
 

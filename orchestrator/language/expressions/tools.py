@@ -141,11 +141,20 @@ def is_literal(node: nodes.Node) -> bool:
     """Whether the value stands in the source."""
     if isinstance(node, nodes.List | nodes.Tuple):
         return all(is_literal(item) for item in node.items)
-    return isinstance(node, nodes.Const)
+    return isinstance(node, nodes.Const) or _is_negative(node)
+
+
+def _is_negative(node: nodes.Node) -> bool:
+    """Whether it is a number that is written with a minus before it."""
+    if not (isinstance(node, nodes.Neg) and isinstance(node.node, nodes.Const)):
+        return False
+    return isinstance(node.node.value, int | float) and not isinstance(node.node.value, bool)
 
 
 def literal(node: nodes.Node) -> Any:
     """The value that stands in the source."""
     if isinstance(node, nodes.List | nodes.Tuple):
         return [literal(item) for item in node.items]
+    if isinstance(node, nodes.Neg):
+        return -literal(node.node)
     return node.value if isinstance(node, nodes.Const) else None

@@ -170,17 +170,20 @@ def _request(
         **_question(run, name, asked.ask, asked.by, asked, here, scope),
         calls=calls,
         otherwise=asked.otherwise,
-        auto_reason=_auto(run, step, scope),
+        auto_reason=_auto(run, name, step, here, scope),
     )
 
 
-def _auto(run: Run, step: ApprovalStep, scope: Scope) -> dict[str, Any] | None:
-    """Why nobody has to be asked; an error in the condition means that somebody has to."""
+def _auto(run: Run, name: str, step: ApprovalStep, here: Path, scope: Scope) -> dict[str, Any] | None:
+    """Why nobody has to be asked; an error in the condition means that somebody has to, and is recorded."""
     auto = step.approval.auto
     if not auto:
         return None
     reason = compile_condition(auto).explain(run.names(scope))
     run.saw(step, "auto", reason.holds)
+    if reason.error:
+        error = invalid(name, f"auto: {reason.error}").error
+        run.trace("step.decided", name, here[:-1], {"auto": auto, "error": error.model_dump(mode="json")})
     return {"condition": auto, "values": reason.values} if reason.holds else None
 
 

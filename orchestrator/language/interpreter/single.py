@@ -89,7 +89,10 @@ async def _alert(run: Run, name: str, step: WaitStep, here: Path, scope: Scope) 
 def _fitting(
     run: Run, name: str, step: WaitStep, here: Path, scope: Scope, joined: Joined, place: int
 ) -> tuple[Alert | None, int]:
-    """The alert, and the place of the next one to look at. Only an alert that is given is behind other waits too."""
+    """The alert, and the place of the next one to look at. Only an alert that is given is behind other waits too.
+
+    An error in the condition is recorded, and the alert is not the one.
+    """
     known = {**dict(enumerate(joined.alerts)), **dict(joined.latest)}
     condition = compile_condition(str(step.wait.alert))
     for one in sorted(known):
@@ -101,6 +104,9 @@ def _fitting(
             run.progress.given = max(run.progress.given, one + 1)
             run.trace("step.decided", name, here[:-1], {"alert": joining.key, "values": reason.values})
             return joining, one + 1
+        if reason.error:
+            error = invalid(name, f"alert: {reason.error}").error
+            run.trace("step.decided", name, here[:-1], {"alert": joining.key, "error": error.model_dump(mode="json")})
     return None, joined.count
 
 

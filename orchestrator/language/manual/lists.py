@@ -88,8 +88,9 @@ def _explained(tool: Tool) -> tuple[str, str]:
     found = re.search(r"`[^`]*(?:\||\bis\b)[^`]*`", text)
     if found is None:
         return text, ""
-    rest = f"{text[: found.start()].rstrip().rstrip(':')} {text[found.end() :].strip().lstrip('.;').strip()}"
-    return (rest.strip().rstrip(".") + "." if rest.strip() else "Whether it does."), found.group()
+    parts = (text[: found.start()].strip(" :"), text[found.end() :].strip(" .;"))
+    rest = "; ".join(part for part in parts if part)
+    return (f"{rest}." if rest else "Whether it does."), found.group()
 
 
 def capabilities(known: Capabilities) -> str:
@@ -116,7 +117,16 @@ def _typed(made: Schema, *, mark: bool) -> str:
     needed = made.get("required", []) if mark else []
     flat = literal(made).get("properties", {})
     named = {name: {**node, **flat[name]} for name, node in made.get("properties", {}).items()}
-    return "<br>".join(f"{_name(name, name in needed)}: {kind(node)}" for name, node in named.items())
+    return "<br>".join(f"{_name(name, name in needed)}: {_kind(node)}" for name, node in named.items())
+
+
+def _kind(node: Schema) -> str:
+    """What it is; of objects their fields."""
+    inside = node.get("items", node) if isinstance(node.get("items", node), dict) else {}
+    if "properties" not in inside:
+        return kind(node)
+    fields = f"{{{', '.join(inside['properties'])}}}"
+    return f"list of {fields}" if "items" in node else fields
 
 
 def _name(name: str, needed: bool) -> str:

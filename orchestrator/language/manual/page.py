@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import resources
 
 from orchestrator.language.expressions import limits
@@ -62,13 +62,13 @@ class Manual:
 
     def _mark(self, what: str, name: str) -> str:
         """What stands in the place of a mark."""
-        plain = {
+        plain: dict[str, Callable[[], str]] = {
             "contents": lambda: _CONTENTS, "slips": self._slips, "steps": lists.steps, "each step": self._each_step,
             "statuses": lists.statuses, "failures": lists.failures, "filters": lists.filters, "types": shapes.types,
             "value tests": lists.value_tests, "alert": shapes.alert, "codes": lists.codes,
             "capabilities": lambda: lists.capabilities(self._capabilities),
         }  # fmt: skip
-        about = {
+        about: dict[str, Callable[[str], str]] = {
             "doc": shapes.doc, "keys": shapes.keys, "examples": self._part, "file": self._file,
             "picture": lambda one: picture(self._example(one)), "limit": _limit,
             "tested": lambda one: tested(self._example(one), self._capabilities),
@@ -116,8 +116,8 @@ class Manual:
 
 def begun(prose: str) -> str:
     """The file that the reader has after the first two parts of the tutorial."""
-    blocks = re.findall(r"```yaml\n(.*?)```", prose, re.DOTALL)
-    return blocks[0] + blocks[1]
+    first, second, *_ = re.findall(r"```yaml\n(.*?)```", prose, re.DOTALL)
+    return f"{first}{second}"
 
 
 _CONTENTS = "\0contents\0"

@@ -13,6 +13,7 @@ from orchestrator.language.typed import TypeName
 
 _REFERENCES = {
     "Duration": "duration", "Condition": "condition", "Value": "expression", "Type": "type", "Step": "step",
+    "FailureKind": "[kind of failure](#failures)",
 }  # fmt: skip
 _FORMATS = {
     "ip": "address", "network": "network", "domain": "domain", "account": "account", "host": "host", "hash": "hash",
@@ -120,13 +121,13 @@ def _shown(value: Any) -> str:
 
 def kind(node: Schema) -> str:
     """What may stand there, in a few words."""
+    if "enum" in node or "const" in node:
+        return _one_of([one for one in node.get("enum", [node.get("const")]) if one is not None])
     if "$ref" in node:
         name = node["$ref"].rpartition("/")[2]
         return _REFERENCES.get(name) or (f"mapping, [as here](#{name.lower()})" if name in _ELSEWHERE else "mapping")
     if "anyOf" in node:
         return " or ".join(dict.fromkeys(kind(one) for one in node["anyOf"] if one.get("type") != "null"))
-    if "enum" in node or "const" in node:
-        return _one_of([one for one in node.get("enum", [node.get("const")]) if one is not None])
     if node.get("type") == "array":
         return _list(node)
     if node.get("type") == "object" and isinstance(node.get("additionalProperties"), dict):

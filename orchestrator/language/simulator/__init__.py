@@ -90,18 +90,38 @@ def _simulated(
         return [f"starts: expected {'a start' if test.expect.starts else 'no start'}; {start.why}"]
     if not start.starts:
         return []
+    played = play(playbook, test, start, capabilities, samples, coverage, site)
+    if played.result is None:
+        return [*dict.fromkeys(map(str, played.mistakes))]
+    return [*differences(playbook, test, played.world, played.result)]
+
+
+@dataclass(frozen=True)
+class Played:
+    """What happened in the run of a test; no result where mistakes of the test, or a wait for ever, broke it off."""
+
+    world: World
+    result: RunResult | None
+    mistakes: tuple[TocsinError, ...] = ()
+
+
+def play(
+    playbook: Playbook,
+    test: Test,
+    start: Start,
+    capabilities: Capabilities,
+    samples: Samples,
+    coverage: Coverage | None = None,
+    site: ReferenceData | None = None,
+) -> Played:
+    """Carry out the run that a test has started, whatever it expects of it."""
     joins = joining_of(playbook, test, start, samples)
     world = World(test, capabilities, start.at, site_of(playbook, test, site), coverage.saw if coverage else None)
     try:
         result = in_virtual_time(_carried_out(playbook, world, start, joins))
     except (TestMistake, NothingMoves) as mistake:
-        return _told([*world.mistakes, mistake])
-    return _told(world.mistakes) or [*differences(playbook, test, world, result)]
-
-
-def _told(mistakes: Sequence[TocsinError]) -> list[str]:
-    """Each once."""
-    return [*dict.fromkeys(map(str, mistakes))]
+        return Played(world, None, (*world.mistakes, mistake))
+    return Played(world, None if world.mistakes else result, tuple(world.mistakes))
 
 
 async def _carried_out(playbook: Playbook, world: World, start: Start, joins: Sequence[Joining]) -> RunResult:
@@ -163,4 +183,18 @@ async def _detached(world: World) -> None:
         task.result()
 
 
-__all__ = ["Branch", "Coverage", "Decode", "SimulatedHost", "TestMistake", "TestReport", "simulate", "simulate_all"]
+__all__ = [
+    "Branch",
+    "Coverage",
+    "Decode",
+    "Played",
+    "Samples",
+    "SimulatedHost",
+    "Start",
+    "TestMistake",
+    "TestReport",
+    "play",
+    "simulate",
+    "simulate_all",
+    "start_of",
+]

@@ -41,13 +41,17 @@ class Samples:
 
 @dataclass(frozen=True)
 class Start:
-    """The beginning of a simulated run, unless the alert does not start it. `why` says what its condition read."""
+    """The beginning of a simulated run, unless the alert does not start it.
+
+    `why` says what its condition read, and `error` what made it false where an error did.
+    """
 
     at: datetime
     inputs: Mapping[str, Any]
     alert: Alert | None = None
     starts: bool = True
     why: str = ""
+    error: str | None = None
 
 
 def start_of(playbook: Playbook, test: Test, samples: Samples) -> Start:
@@ -71,7 +75,8 @@ def _by_alert(playbook: Playbook, test: Test, samples: Samples) -> Start:
     reason = playbook.match.explain({"alert": alert, "now": alert.time})
     told = [f"{path} = {value!r}" for path, value in reason.values.items()] + ([reason.error] if reason.error else [])
     why = f"`match` {'holds' if reason.holds else 'does not hold'} ({', '.join(told)})"
-    return Start(moment(test.at) if test.at else alert.time, _inputs(playbook, {}), alert, reason.holds, why)
+    at, inputs = moment(test.at) if test.at else alert.time, _inputs(playbook, {})
+    return Start(at, inputs, alert, reason.holds, why, reason.error)
 
 
 def _inputs(playbook: Playbook, given: Mapping[str, Any]) -> dict[str, Any]:

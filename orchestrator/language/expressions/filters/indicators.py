@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from orchestrator.contract.values import Domain, FileHash, IpAddress, NormalisedText
+from orchestrator.contract.values import Domain, FileHash, IpAddress, MailAddress, NormalisedText
 from orchestrator.errors import ExpressionError
 from orchestrator.language.expressions.filters.given import text
 from orchestrator.language.expressions.filters.registry import is_filter, is_test
@@ -47,10 +47,10 @@ def extract_urls(meter: Meter, value: Any) -> list[Any]:
     return meter.items([url.rstrip(".,;:!?)") for url in _all(meter, value, _URL)])
 
 
-@is_filter("extract_mails", takes=str, gives=list[str])
-def extract_mails(meter: Meter, value: Any) -> list[Any]:
+@is_filter("extract_mails", takes=str, gives=list[MailAddress])
+def extract_mails(meter: Meter, value: Any) -> list[MailAddress]:
     """The mail addresses in a text: `alert.description | extract_mails`."""
-    return meter.items(list(_all(meter, value, _MAIL)))
+    return _typed(meter, MailAddress, _all(meter, value, _MAIL))
 
 
 @is_filter("extract_domains", takes=str, gives=list[Domain])
@@ -134,5 +134,5 @@ def _parses(cls: type[NormalisedText]) -> Callable[[str], bool]:
 _asks("ip", 'an IP address: `alert.observables | map("value") | select("ip")`.', _parses(IpAddress))
 _asks("domain", "a domain name: `alert.raw.query is domain`.", _looks_like(_DOMAIN))
 _asks("hash", "a file hash: `alert.raw.digest is hash`.", _parses(FileHash))
-_asks("mail", "a mail address: `alert.raw.sender is mail`.", _looks_like(_MAIL))
+_asks("mail", "a mail address: `alert.raw.sender is mail`.", _parses(MailAddress))
 _asks("url", "a web address: `alert.raw.target is url`.", _looks_like(_URL))

@@ -60,7 +60,7 @@ def in_network(meter: Meter, value: Any, networks: Any) -> bool:
 
 @is_test("private", takes=IpAddress)
 def private(meter: Meter, value: Any) -> bool:
-    """Whether an address is not routed on the internet (IANA's special-purpose registries)."""
+    """Whether an address is not routed on the internet, as IANA lists them: `alert.source.ip is private`."""
     address = _address(meter, value)
     return address is not None and address.is_private
 

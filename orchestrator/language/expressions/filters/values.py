@@ -116,7 +116,7 @@ def _member(use: Use) -> Type:
 
 @is_test("equalto", takes=Any, arguments=(Any,), rule=_equal)
 def equalto(meter: Meter, value: Any, other: Any) -> bool:
-    """Equality as `==` has it, for `selectattr` and its kin."""
+    """Equality as `==` has it: `alert.observables | selectattr("type", "equalto", "ip")`."""
     return equal(meter, value, other)
 
 
@@ -130,7 +130,7 @@ def _order(op: str, name: str, example: str, holds: Callable[[int], bool]) -> No
         """Replaced below."""
         return holds(order(meter, value, other))
 
-    compare.__doc__ = f"Order as `{example}` has it, for `selectattr` and its kin."
+    compare.__doc__ = f'Order as `{example}` has it: `steps.looks.output.collect | selectattr("score", "{name}", 50)`.'
 
 
 _order("lt", "lt", "<", lambda order: order < 0)
@@ -147,17 +147,17 @@ def in_(meter: Meter, value: Any, container: Any) -> bool:
 
 @is_test("number", takes=Any)
 def isa_number(meter: Meter, value: Any) -> bool:
-    """Whether it is a number."""
+    """Whether it is a number: `alert.raw.count is number`."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 @is_test("text", takes=Any)
 def is_text(meter: Meter, value: Any) -> bool:
-    """Whether it is text."""
+    """Whether it is text: `alert.raw.message_id is text`."""
     return isinstance(value, str)
 
 
 @is_test("list", takes=Any)
 def is_list(meter: Meter, value: Any) -> bool:
-    """Whether it is a list."""
+    """Whether it is a list: `alert.raw.answers is list`."""
     return isinstance(value, list | tuple)
