@@ -46,14 +46,14 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def tested(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "orchestrator.cli.main", "test", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=child_environment(), capture_output=True, text=True, check=False)
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "orchestrator.cli.main", "test", *arguments]
+    return subprocess.run(line, cwd=ROOT, env=child_environment(), capture_output=True, text=True, check=False)
 
 
 def test_it_says_what_no_test_reaches_with_file_and_line(file: Path) -> None:
     """And passes, unless it is asked to be strict."""
-    done = tested(str(file))
+    done = command(str(file))
     assert done.returncode == 0
     assert done.stdout.splitlines()[-4:] == [
         f"{file}:9: `look`: no test in which it fails",
@@ -61,13 +61,13 @@ def test_it_says_what_no_test_reaches_with_file_and_line(file: Path) -> None:
         "5 of 7 steps and branches reached",
         "2 passed, 0 failed",
     ]
-    assert tested(str(file), "--strict").returncode == 1
+    assert command(str(file), "--strict").returncode == 1
 
 
 def test_a_test_that_fails_is_shown_with_its_place_and_all_that_is_wrong(file: Path) -> None:
     """Exit code 1."""
     file.write_text(PLAYBOOK.replace("score: 90", "score: 70"))
-    done = tested(str(file))
+    done = command(str(file))
     assert done.returncode == 1
     assert "\n".join(done.stdout.splitlines()[4:8]) == (
         f"{file}:17: a bad address is blocked\n"
@@ -80,7 +80,7 @@ def test_a_test_that_fails_is_shown_with_its_place_and_all_that_is_wrong(file: P
 
 def test_machines_get_all_of_it_on_one_line(file: Path) -> None:
     """Every test with its problems, and every branch that none reaches."""
-    done = tested(str(file), "--json")
+    done = command(str(file), "--json")
     found = json.loads(done.stdout)
     assert [(one["test"], one["line"], one["passed"]) for one in found["tests"]] == [
         ("a bad address is blocked", 17, True),
@@ -97,13 +97,13 @@ def test_machines_get_all_of_it_on_one_line(file: Path) -> None:
 def test_a_playbook_with_errors_is_said_and_not_tested(file: Path) -> None:
     """Exit code 1, though nothing failed."""
     file.write_text(PLAYBOOK.replace("intel.lookup_ip\n", "intel.lookup\n"))
-    done = tested(str(file))
+    done = command(str(file))
     assert done.returncode == 1
     assert "did you mean `intel.lookup_ip`" in done.stderr
 
 
 def test_the_playbooks_that_ship_pass() -> None:
     """Without a name, all of the folder."""
-    done = tested()
+    done = command()
     assert done.returncode == 0
     assert done.stdout.rstrip().endswith(", 0 failed")
