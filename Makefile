@@ -43,9 +43,10 @@ format: $(READY)  ## put the code in its format
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
-docs: $(READY)  ## write anew what is made of the models: the page of the language, its pictures, the editors' schema
+docs: $(READY)  ## write anew what is made of models and playbooks: the pages, their pictures, the schema for editors
 	$(VENV)/bin/tocsin schema --output playbooks/playbook.schema.json
 	$(VENV)/bin/tocsin manual --output docs/language.md
+	$(VENV)/bin/tocsin pages
 
 lock: $(READY)  ## resolve the dependencies anew (needs uv)
 	uv pip compile --quiet pyproject.toml --generate-hashes --universal --no-emit-index-url --no-annotate --no-header --python-version 3.11 -o requirements.lock
