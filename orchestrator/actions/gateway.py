@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,7 +18,7 @@ from pydantic import ValidationError
 
 from orchestrator.actions.canonical import CanonicalRequest, ledger_key, parameters_digest
 from orchestrator.actions.catalog import AnyCapability
-from orchestrator.actions.ledger import Effected, Ending, Entry, Ledger, Outcome, Verdict
+from orchestrator.actions.ledger import UNDO, Effected, Ending, Entry, Ledger, Outcome, Verdict
 from orchestrator.actions.rails import Rail
 from orchestrator.actions.sending import Sender, Shipment
 from orchestrator.actions.site import Configured, Site
@@ -35,6 +36,8 @@ from orchestrator.language.host import (
     UndoOutcome,
 )
 
+ITEM = re.compile(r"^\d+:[0-9a-f]{12}$")
+"""an item of a loop in a path"""
 DECIDED = uuid.UUID("7a3d2c9e-4b1f-5e60-9c37-2f6d8a41b0c5")
 
 
@@ -100,7 +103,9 @@ class Gateway:
         await self._ledger.note([told(context, trace) for trace in traces])
         undone: list[str] = []
         failure: StepError | None = None
-        for effect in await self._ledger.effects(context.run, call.steps, call.path[0]):
+        for effect in await self._ledger.effects(context.run, call.steps):
+            if _of_another_item(call.path, effect.path):
+                continue
             outcome = await self._take_back(context, call, effect)
             if outcome.error is None:
                 undone.append(effect.step)
@@ -115,7 +120,7 @@ class Gateway:
         if inverse is None or to is None or inverse.name not in to.product.implementations:
             return failed(FailureKind.INVALID, f"{effect.integration} cannot undo {effect.capability}", None)
         given = made.undo_parameters(made.takes.model_validate(effect.parameters), inverse)
-        path = (*call.path, *effect.path)
+        path = (*call.path, UNDO, *effect.path)
         again = ActionCall(step=call.step, path=path, action=inverse.name, parameters=given, keep=True)
         if effect.state == "shadowed":
             return await self._at(context.model_copy(update={"mode": "shadow"}), again, self._validated(again), to, [])
@@ -160,8 +165,9 @@ class Gateway:
             outcome = await self._shadowed(shipment, capability, verdict)
         else:
             outcome = outcome_of(await self._sender.carry_out(shipment, verdict, asked_at), configured.name)
-            if call.verified and outcome.error is None:
-                outcome = await self._verified(context, shipment, capability, outcome)
+        # also where the answer is a recorded one: whoever recorded it may have died before the effect was seen
+        if call.verified and outcome.status is StepStatus.SUCCEEDED:
+            outcome = await self._verified(context, shipment, capability, outcome)
         return outcome.model_copy(update={"seen": verdict.seen})
 
     async def _verified(
@@ -248,6 +254,12 @@ class Gateway:
         refusal = Event(type="action.refused", run=context.run, subject=request.target if request else None, body=body)
         await self._ledger.note([*events, refusal])
         return failed(failure.kind, failure.message, None).model_copy(update={"seen": call.seen})
+
+
+def _of_another_item(path: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    """Whether two steps stand in different items of one loop: there a step's id means that of the same item."""
+    apart = next(((one, two) for one, two in zip(path, other, strict=False) if one != two), None)
+    return apart is not None and all(ITEM.match(part) for part in apart)
 
 
 def all_answers(outcomes: Sequence[ActionOutcome]) -> ActionOutcome:

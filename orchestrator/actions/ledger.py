@@ -23,11 +23,13 @@ RECORD_ALL = text("SELECT tocsin.record_all(CAST(:events AS jsonb))")
 APPROVAL = text("SELECT run, first_run_id, state, request FROM tocsin.approval WHERE id = :id")
 
 
+UNDO = "~undo"
+"""stands in the path of what takes something back, between the step that wanted it and what is taken back"""
 EFFECTS = text("""
 SELECT key, step, path, capability, integration, parameters, target, state FROM tocsin.action
 WHERE run = :run AND effect = 'reversible' AND state IN ('done', 'shadowed')
     AND (CAST(:steps AS text[]) IS NULL OR step = ANY(CAST(:steps AS text[])))
-    AND NOT path[1] = ANY(CAST(:undoing AS text[]))
+    AND NOT :undo = ANY(path)
 ORDER BY intended_at DESC, key
 """)
 UNDONE = text("UPDATE tocsin.action SET state = 'undone' WHERE key = :key AND state = 'done' RETURNING run, target")
@@ -144,8 +146,8 @@ class Ledger(Protocol):
         """The approval of this id."""
         ...
 
-    async def effects(self, run: str, steps: Sequence[str] | None, undoing: str) -> list[Effected]:
-        """What a run (or these steps of it) did and that stands, the last first; what the step `undoing` did aside."""
+    async def effects(self, run: str, steps: Sequence[str] | None) -> list[Effected]:
+        """What a run (or these steps of it) did and that stands, the last first; what undid something aside."""
         ...
 
     async def undone(self, key: str, body: dict[str, Any]) -> None:
@@ -183,9 +185,9 @@ class PostgresLedger:
             row = (await connection.execute(APPROVAL, {"id": approval})).mappings().first()
         return Approved.model_validate(dict(row)) if row else None
 
-    async def effects(self, run: str, steps: Sequence[str] | None, undoing: str) -> list[Effected]:
+    async def effects(self, run: str, steps: Sequence[str] | None) -> list[Effected]:
         """See `Ledger.effects`."""
-        values = {"run": run, "steps": list(steps) if steps is not None else None, "undoing": [undoing]}
+        values = {"run": run, "steps": list(steps) if steps is not None else None, "undo": UNDO}
         async with single_statement(self._engine) as connection:
             return [
                 Effected.model_validate(dict(row)) for row in (await connection.execute(EFFECTS, values)).mappings()

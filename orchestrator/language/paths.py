@@ -82,9 +82,8 @@ def shown(path: Path) -> str:
     """A step as people name it: its id, with the items of the loops around it, as `people[0].asked`."""
     parts = []
     for place, part in enumerate(path):
-        turn, item = _TURN.fullmatch(part), _ITEM.fullmatch(part)
-        if item:
+        if item := _ITEM.fullmatch(part):
             parts.append(f"{path[place - 1]}[{item[1]}]")
-        elif turn:
+        elif turn := _TURN.fullmatch(part):
             parts.append(f"{path[place - 1]}[{int(turn[1]) - 1}]")
     return ".".join([*parts, *path[-1:]])

@@ -197,7 +197,8 @@ class Activities:
             await self._questions.answered(read.context, _run_id(), read.approval, leftover(signals, questions))
             return AnswersRead(last=last, decision=await self._questions.decision(read.approval))
         requester = read.context.requester
-        judged, deciding = judge(signals, read.request, read.digest, self._people, questions, requester)
+        earlier = await self._questions.counted(read.approval, _run_id()) if read.request.count > 1 else []
+        judged, deciding = judge(signals, read.request, read.digest, self._people, questions, requester, earlier)
         await self._questions.answered(read.context, _run_id(), read.approval, judged)
         decision = _decision(read, deciding)
         if decision is not None:

@@ -74,12 +74,14 @@ def judge(
     people: People,
     others: Iterable[Question],
     requester: str | None = None,
+    earlier: Sequence[Judged] = (),
 ) -> tuple[list[Judged], Judged | None]:
     """Every answer that is this question's or nobody's, with what becomes of it, and the one that decides.
 
     As many different people as the question wants decide, and a denial among those read together beats approvals. An
     answer at the deadline is late: expiry wins ties. What is about another open question is left to that one. Where
-    several people are wanted, hand in all signals since the question was asked.
+    several people are wanted, hand in all signals since the question was asked, and as `earlier` what was counted of
+    those that earlier executions of the run got.
     """
     questions = [other for other in others if other.digest != digest]
     theirs = {other.digest for other in questions}
@@ -90,8 +92,8 @@ def judge(
             judged += leftover([signal], questions)
         else:
             judged.append(_judge(signal, answer, request, digest, people, requester))
-    judged = _each_person_once(judged) if request.count > 1 else judged
-    counted = [one for one in judged if one.verdict == "counted"]
+    judged = _each_person_once([*earlier, *judged])[len(earlier) :] if request.count > 1 else judged
+    counted = [*earlier] + [one for one in judged if one.verdict == "counted"]
     denials = [one for one in counted if one.signal.signal == "deny"]
     enough = counted[request.count - 1 :]
     deciding = next(iter(denials or enough), None)

@@ -90,7 +90,7 @@ class Claims:
             if refusal:
                 await record(connection, [_event("run.refused", begin, {"why": refusal})])
                 return Begun(verdict="refused", why=refusal)
-            queued = await _queued(connection, begin)
+            queued = None if begin.cancelled else await _queued(connection, begin)
             if queued:
                 return Begun(verdict="queued", why=queued)
             ended = await _ended(connection, begin)
@@ -153,7 +153,7 @@ async def _refusal_of_call(connection: AsyncConnection, begin: Begin) -> str | N
         return f"no reviewed file holds this version of {context.playbook}"
     if begin.how == "playbook" and not found.called:
         return "no run has called this sub-playbook"
-    if begin.how == "schedule" and (not found.schedule or begin.scheduled_at is None):
+    if begin.how == "schedule" and not (found.schedule and (begin.scheduled_at or begin.continued)):
         return "no schedule of a reviewed file has started this"
     return None
 

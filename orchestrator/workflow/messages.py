@@ -58,12 +58,15 @@ class JoinedAlert(Message):
 class Carried(Message):
     """What a run that goes on in a new execution has behind it: alerts that its steps have seen, and how many.
 
+    `trimmed` says that of the first ones some were too large to take along.
+
     `progress` is what its steps came to so far (see `interpreter.progress`), squeezed.
     """
 
     joined: tuple[JoinedAlert, ...] = ()
     count: int = 0
     latest: tuple[tuple[int, JoinedAlert], ...] = ()
+    trimmed: bool = False
     severity: SeverityName = "informational"
     progress: str | None = None
 
@@ -108,13 +111,16 @@ class Begin(Message):
     """Ask whether the alert is this run's. `content` is the digest of what the run carries of it.
 
     `parent` is the workflow that the server says has started this one; `wants` the lists and calendars of the site
-    that its playbook names, as `lists.travel`.
+    that its playbook names, as `lists.travel`. `continued` says that the server has continued the run; one that was
+    `cancelled` waits for no turn, since it sends nothing any more.
     """
 
     context: RunContext
     how: How = "alert"
     parent: str | None = None
     scheduled_at: datetime | None = None
+    continued: bool = False
+    cancelled: bool = False
     wants: tuple[str, ...] = ()
     alert_key: str
     content: str

@@ -27,10 +27,11 @@ from orchestrator.language.packing import packer_for
 from orchestrator.language.program import Playbook, load_compiled
 from orchestrator.language.reference import names_in, restore
 from orchestrator.language.typed import validate_all
+from orchestrator.workflow.inbox import LARGEST as LARGEST_ALERTS
 from orchestrator.workflow.inbox import Inbox, Joining
 from orchestrator.workflow.messages import Begin, Begun, Ending, Finish, JoinedAlert, RunStart
 from orchestrator.workflow.search_attributes import of_run
-from orchestrator.workflow.squeezed import LARGEST, squeeze, unsqueeze
+from orchestrator.workflow.squeezed import squeeze, unsqueeze
 from orchestrator.workflow.sub_runs import run_sub
 from orchestrator.workflow.temporal_host import TemporalHost, why
 
@@ -41,6 +42,8 @@ MOST_SIGNALS = 2_000
 """Signals after which a run goes on in a new execution; Temporal takes 10,000 in the life of one"""
 MOST_ACTIVITIES = 1_500
 """activities after which it does so too, long before its history is a burden to replay"""
+LARGEST_START = 1_900_000
+"""bytes of the argument of a new execution; Temporal refuses payloads above 2 MB"""
 LONGEST_QUEUE_PAUSE = 60.0
 SCHEDULED_AT = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 
@@ -71,14 +74,15 @@ class PlaybookRun:
     async def _begin(self, start: RunStart) -> dict[str, Any]:
         """Claim the alert and run the playbook; where somebody else has the alert, try the next one that joined."""
         pause = 1.0
+        host = TemporalHost(_context(start), Joining(start, self._inbox))
         while True:
-            host = TemporalHost(_context(start), Joining(start, self._inbox))
-            begun = await host.local("begin", _begin(start, host.context), Begun, summary="claim the alert")
+            begin = _begin(start, host.context, cancelled=self._inbox.cancelled)
+            begun = await host.local("begin", begin, Begun, summary="claim the alert")
             if begun.verdict == "mine":
                 return await self._carry_out(start, host, begun)
-            if begun.verdict == "queued" and not self._inbox.cancelled:
+            if begun.verdict == "queued":
                 host.show(f"waiting for its turn: {begun.why}")
-                await self._turn(start, pause)
+                await self._turn(start, host, pause)
                 pause = min(pause * 2, LONGEST_QUEUE_PAUSE)
                 continue
             plan = host.plan(join=0)
@@ -88,11 +92,14 @@ class PlaybookRun:
                 return _not_ours(begun, host)
             host.drop([plan.first, *plan.inbox])
             start = _next(start, plan.first, plan.inbox)
+            host = TemporalHost(_context(start), Joining(start, self._inbox))
 
-    async def _turn(self, start: RunStart, pause: float) -> None:
-        """Wait before the next look whether the run may begin."""
-        if workflow.info().is_continue_as_new_suggested():
-            _continue(start)
+    async def _turn(self, start: RunStart, host: TemporalHost, pause: float) -> None:
+        """Wait before the next look whether the run may begin; what joins meanwhile waits with it."""
+        if self._long(host) and not self._inbox.cancelled:
+            while (waiting := host.waiting()).counted:
+                await host.count(waiting.counted)
+            _continue(start.model_copy(update={"inbox": waiting.inbox}))
         with contextlib.suppress(TimeoutError):
             await workflow.wait_condition(lambda: self._inbox.cancelled, timeout=pause)
 
@@ -153,24 +160,27 @@ class PlaybookRun:
 
         execution with what it has behind it as soon as nothing is under way.
         """
+
+        def over() -> bool:
+            # what follows the end of the steps is done here: a new execution would know of no cancellation or failure
+            return running.done() or self._inbox.cancelled or run.failure is not None or run.given_up is not None
+
         while True:
-            await workflow.wait_condition(lambda: running.done() or self._long(host))
+            await workflow.wait_condition(lambda: over() or self._long(host))
             host.pausing = True
-            await workflow.wait_condition(lambda: running.done() or host.in_flight == 0)
-            if running.done():
+            await workflow.wait_condition(lambda: over() or host.in_flight == 0)
+            if over():
+                host.pausing = False
                 return
             await host.take_in()
-            if running.done() or host.in_flight or self._inbox.arrived:
+            if over() or host.in_flight or self._inbox.arrived:
                 continue
-            inbox, carried = host.inbox_to_carry()
-            progress = squeeze(run.progress.pack(PACKER))
-            if len(progress) > LARGEST:
-                running.cancel()
-                message = f"the run has too much behind it to go on ({len(progress)} bytes squeezed): collect less"
-                raise ApplicationError(message, type="TooLarge", non_retryable=True)
-            _continue(
-                start.model_copy(update={"inbox": inbox, "carried": carried.model_copy(update={"progress": progress})})
-            )
+            following = _following(start, run, host)
+            if following is not None:
+                _continue(following)
+            message = "the run has too much behind it to go on in a new execution: collect less"
+            run.given_up = StepError(kind=FailureKind.INVALID, message=message)
+            host.give_up()
 
     def _long(self, host: TemporalHost) -> bool:
         many = self._inbox.signals >= MOST_SIGNALS or host.acted >= MOST_ACTIVITIES
@@ -197,24 +207,56 @@ class PlaybookRun:
         self._inbox.join(_joining(args) if name == "join" else [])
 
 
+def _following(start: RunStart, run: Run, host: TemporalHost) -> RunStart | None:
+    """The same run with all that it has behind it, as much of the alerts with their content as Temporal takes."""
+    run.progress.traces[:0] = host.take_unsent()
+    progress = squeeze(run.progress.pack(PACKER, host.now()))
+    for largest in (LARGEST_ALERTS, LARGEST_ALERTS // 5, 0):
+        inbox, carried = host.inbox_to_carry(largest)
+        carried = carried.model_copy(update={"progress": progress})
+        following = start.model_copy(update={"inbox": inbox, "carried": carried})
+        if len(following.model_dump_json()) <= LARGEST_START:
+            return following
+    return None
+
+
 def _read(args: Sequence[RawValue]) -> RunStart:
     """What the run was started with; somebody pressed Start by hand where that is nothing of ours."""
     start = _payload(args, RunStart)
     info = workflow.info()
-    # only the server continues a run: who presses Start cannot pretend to have something behind him
-    forged = isinstance(start, RunStart) and start.carried is not None and info.continued_run_id is None
-    if isinstance(start, RunStart) and start.playbook == info.workflow_type and not forged:
-        return _scheduled(start) if start.how == "schedule" else start
+    if isinstance(start, RunStart) and start.playbook == info.workflow_type:
+        if info.continued_run_id is not None:
+            return start
+        if not _pretends(start):
+            return _scheduled(start) if start.how == "schedule" else start
     message = "this is no start of Tocsin's for a playbook of this name; use `tocsin run`"
     raise ApplicationError(message, type="InvalidStart", non_retryable=True)
 
 
+def _pretends(start: RunStart) -> bool:
+    """Whether somebody who pressed Start says what only the server, or the run that calls a sub-playbook, can say."""
+    called = (start.event, start.case, start.site, start.within, start.depth) != (None, None, None, (), 0)
+    return start.carried is not None or (called and start.how in ("alert", "manual"))
+
+
 def _scheduled(start: RunStart) -> RunStart:
-    """The start by the clock that the server says it is: each has a run and a key of its own."""
+    """The start by the clock that the server says it is: each has a run and a key of its own.
+
+    Only the playbook counts: whoever may press Start may also say that a clock did, with inputs of his own.
+    """
     at = workflow.info().typed_search_attributes.get(SCHEDULED_AT)
     moment = at.strftime("%Y-%m-%dT%H:%M:%SZ") if at else "never"
-    return start.model_copy(
-        update={"run": f"{start.playbook}/c/{moment}", "alert_key": f"schedule/{start.playbook}.{moment}"}
+    return RunStart(
+        run=f"{start.playbook}/c/{moment}",
+        playbook=start.playbook,
+        digest=start.digest,
+        document=start.document,
+        bundle=start.bundle,
+        mode="shadow" if start.document.get("mode") == "shadow" else "live",
+        how="schedule",
+        alert_key=f"schedule/{start.playbook}.{moment}",
+        severity="informational",
+        reason=start.reason,
     )
 
 
@@ -257,13 +299,15 @@ def _context(start: RunStart) -> RunContext:
     )
 
 
-def _begin(start: RunStart, context: RunContext) -> Begin:
+def _begin(start: RunStart, context: RunContext, *, cancelled: bool) -> Begin:
     parent = workflow.info().parent
     return Begin(
         context=context,
         how=start.how,
         parent=parent.workflow_id if parent else None,
         scheduled_at=workflow.info().typed_search_attributes.get(SCHEDULED_AT),
+        continued=workflow.info().continued_run_id is not None,
+        cancelled=cancelled,
         wants=() if start.site is not None else _wants(start),
         alert_key=start.alert_key,
         content=content_digest(start.run, start.alert_key, start.severity, start.alert, start.inputs),
@@ -295,7 +339,7 @@ def _joining(args: Sequence[RawValue]) -> list[JoinedAlert]:
 def _next(start: RunStart, first: JoinedAlert, inbox: tuple[JoinedAlert, ...]) -> RunStart:
     """The next run of the chain: an alert that nobody saw, with the others waiting for it."""
     following = first.model_dump(include={"run", "alert", "alert_key", "severity", "reason"})
-    return start.model_copy(update={**following, "inbox": inbox, "carried": None})
+    return start.model_copy(update={**following, "inbox": inbox, "carried": None, "site": None})
 
 
 def _continue(start: RunStart) -> NoReturn:

@@ -17,7 +17,7 @@ from orchestrator.audit.database import single_statement, storable, transaction
 from orchestrator.audit.events import Event, record, to_json
 from orchestrator.language.host import Answered, AskRequest, Decision, RunContext, StepStatus
 from orchestrator.workflow.approval import Judged, Question, silence, state_of
-from orchestrator.workflow.messages import Ask
+from orchestrator.workflow.messages import Ask, SignalSeen
 
 ASK = text("""
 INSERT INTO tocsin.approval (id, run, playbook, workflow_id, first_run_id, step, digest, request, card, deadline)
@@ -42,6 +42,10 @@ INSERT INTO tocsin.approval_answer
     (approval, workflow_id, run_id, event_id, signal, answered_at, by, trust, verdict, reason)
 VALUES (:approval, :workflow_id, :run_id, :event_id, :signal, :answered_at, :by, :trust, :verdict, :reason)
 ON CONFLICT DO NOTHING RETURNING 1
+""")
+COUNTED = text("""
+SELECT event_id, signal, answered_at, by, trust FROM tocsin.approval_answer
+WHERE approval = :approval AND run_id <> :run_id AND verdict = 'counted' ORDER BY answered_at, event_id
 """)
 LISTED = text("""
 SELECT id, run, playbook, workflow_id, step, digest, card, state, asked_at, deadline, decision FROM tocsin.approval
@@ -160,6 +164,18 @@ class Questions:
                     continue
                 body = {**row, "answered_at": signal.at.isoformat(), "identity": signal.identity, "note": one.note}
                 await record(connection, [Event(type="approval.answered", run=context.run, body=body)])
+
+    async def counted(self, approval: str, run_id: str) -> list[Judged]:
+        """Who has answered it before the execution `run_id`, where the run went on in a new one meanwhile."""
+        async with single_statement(self._engine) as connection:
+            rows = await connection.execute(COUNTED, {"approval": approval, "run_id": run_id})
+            return [
+                Judged(
+                    SignalSeen(event_id=row.event_id, at=row.answered_at, signal=row.signal),
+                    row.by, row.trust, "counted", row.signal,
+                )
+                for row in rows
+            ]  # fmt: skip
 
     async def decide(
         self, context: RunContext, approval: str, step: str, decision: Decision | Answered

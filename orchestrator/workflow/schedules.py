@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from temporalio.client import (
@@ -72,8 +73,9 @@ class Schedules:
             await self._client.create_schedule(name, made)
         except ScheduleAlreadyRunningError:
 
-            def update(_: ScheduleUpdateInput) -> ScheduleUpdate:
-                return ScheduleUpdate(made)
+            def update(there: ScheduleUpdateInput) -> ScheduleUpdate:
+                # who has paused it in Temporal wants it so
+                return ScheduleUpdate(replace(made, state=there.description.schedule.state))
 
             await self._client.get_schedule_handle(name).update(update)
 

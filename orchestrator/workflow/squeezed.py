@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import base64
+import json
 import zlib
 from typing import Any
 
-import orjson
-
-LARGEST = 1_600_000
-"""characters; Temporal refuses payloads above 2 MB"""
 LARGEST_PLAIN = 64 * 1024 * 1024
 
 
 def squeeze(value: Any) -> str:
     """The value as text."""
-    return base64.b64encode(zlib.compress(orjson.dumps(value), 6)).decode()
+    # the standard library's: it writes whatever text and number an expression can come to
+    return base64.b64encode(zlib.compress(json.dumps(value, separators=(",", ":")).encode(), 6)).decode()
 
 
 def unsqueeze(text: str) -> Any:
@@ -27,4 +25,4 @@ def unsqueeze(text: str) -> Any:
         raise ValueError("not squeezed JSON") from error
     if machine.unconsumed_tail:
         raise ValueError(f"more than {LARGEST_PLAIN} bytes")
-    return orjson.loads(plain)
+    return json.loads(plain)

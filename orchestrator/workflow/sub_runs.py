@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import (
+    ActivityError,
     ApplicationError,
     CancelledError,
     ChildWorkflowError,
@@ -19,6 +22,7 @@ from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
 from orchestrator.alerts.keys import safe_name
 from orchestrator.errors import FailureKind
 from orchestrator.language.host import StepError, StepStatus, SubCall, SubOutcome
+from orchestrator.language.interpreter.ends import settled
 from orchestrator.language.model import MOST_DEPTH
 from orchestrator.language.program import Playbook
 from orchestrator.workflow.messages import RunStart
@@ -84,6 +88,8 @@ async def run_sub(start: RunStart, playbook: Playbook, call: SubCall) -> SubOutc
         if call.detach:
             return SubOutcome(status=StepStatus.SUCCEEDED)
         return await _attended(run)
+    except ChildWorkflowError as error:  # it was cancelled before it began
+        return failure_of(error.cause)
     if call.detach:
         return SubOutcome(status=StepStatus.SUCCEEDED)
     return await _ended(handle)
@@ -97,17 +103,28 @@ async def _ended(handle: Any) -> SubOutcome:
 
 
 async def _attended(run: str) -> SubOutcome:
-    """The outcome of a child that another execution of this run started."""
-    outcome: SubOutcome = await workflow.execute_activity(
-        "attend",
-        run,
-        result_type=SubOutcome,
-        start_to_close_timeout=timedelta(days=365),
-        heartbeat_timeout=timedelta(seconds=60),
-        retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)),
-        summary=f"wait for {run}",
+    """The outcome of a child that another execution of this run started; who is cancelled meanwhile cancels it too."""
+    attending: asyncio.Future[SubOutcome] = asyncio.ensure_future(
+        workflow.execute_activity(
+            "attend",
+            run,
+            result_type=SubOutcome,
+            start_to_close_timeout=timedelta(days=365),
+            heartbeat_timeout=timedelta(seconds=60),
+            retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)),
+            summary=f"wait for {run}",
+        )
     )
-    return outcome
+    while not attending.done():
+        try:
+            await asyncio.wait((attending,))
+        except asyncio.CancelledError:
+            with contextlib.suppress(ApplicationError, CancelledError):  # it has ended by now
+                await settled(workflow.get_external_workflow_handle(run).cancel())
+    try:
+        return attending.result()
+    except ActivityError as error:
+        return _failed(f"nobody knows what became of the sub-playbook: {error.cause}", FailureKind.UNKNOWN_OUTCOME)
 
 
 def outcome_of(result: Any) -> SubOutcome:

@@ -70,6 +70,7 @@ class TemporalHost:
         self._sub: SubRunner | None = None
         self.in_flight = 0
         self._cleaning_up = False
+        self._given_up = False
         self.unsent: list[Trace] = []
         self._state = "starting"
         self._cards: dict[tuple[str, ...], str] = {}
@@ -116,8 +117,8 @@ class TemporalHost:
 
     @property
     def stopped(self) -> bool:
-        """Whether somebody cancelled the run, and nothing more is sent."""
-        return self._joining.inbox.cancelled and not self._cleaning_up
+        """Whether somebody cancelled the run, or it cannot go on, and nothing more is sent."""
+        return (self._joining.inbox.cancelled or self._given_up) and not self._cleaning_up
 
     def clean_up(self) -> None:
         """What `on_failure` wants is sent, also after a cancellation."""
@@ -135,9 +136,22 @@ class TemporalHost:
         """These are dealt with."""
         self._joining.drop(alerts)
 
-    def inbox_to_carry(self) -> tuple[tuple[JoinedAlert, ...], Carried]:
+    def waiting(self) -> PassingOn:
+        """What joined a run that has not begun."""
+        return self._joining.waiting()
+
+    def inbox_to_carry(self, largest: int) -> tuple[tuple[JoinedAlert, ...], Carried]:
         """What the run takes along into a new execution."""
-        return self._joining.carry()
+        return self._joining.carry(largest)
+
+    def take_unsent(self) -> list[Trace]:
+        """What no activity has carried yet."""
+        kept, self.unsent = self.unsent, []
+        return kept
+
+    def give_up(self) -> None:
+        """The run cannot go on: its steps end as they do when somebody cancels it."""
+        self._given_up = True
 
     @property
     def seen_count(self) -> int:
@@ -297,7 +311,10 @@ class TemporalHost:
         return await self.local("read_answers", read, AnswersRead, summary=f"{request.step}: read the answers")
 
     async def undo(self, call: UndoCall, traces: tuple[Trace, ...]) -> UndoOutcome:
-        """Through the gateway, like everything that is sent; also after a cancellation."""
+        """Through the gateway, like everything that is sent; after a cancellation when the steps have ended."""
+        if self.stopped:
+            self.unsent += traces
+            return UndoOutcome(error=StepError(kind=FailureKind.REFUSED_BY_POLICY, message=CANCELLED))
         undo = Undo(context=self.context, call=call, traces=traces)
         try:
             return await self.local("undo", undo, UndoOutcome, seconds=600, summary=f"{call.step}: undo")
@@ -308,6 +325,9 @@ class TemporalHost:
         """Run a sub-playbook as a child workflow."""
         assert self._sub is not None  # noqa: S101 - only a run that has begun calls others
         self.unsent += traces
+        if self.stopped:
+            error = StepError(kind=FailureKind.REFUSED_BY_POLICY, message=CANCELLED)
+            return SubOutcome(status=StepStatus.FAILED, error=error)
         self.in_flight += 1
         try:
             return await self._sub(call)
@@ -316,8 +336,7 @@ class TemporalHost:
 
     def _with_unsent(self, traces: tuple[Trace, ...]) -> tuple[Trace, ...]:
         """What was kept back for want of an activity to carry it, and these."""
-        kept, self.unsent = tuple(self.unsent), []
-        return (*kept, *traces)
+        return (*self.take_unsent(), *traces)
 
     def _await(self, request: ApprovalRequest | AskRequest, card: str | None) -> None:
         """Show that a step waits for people, or no longer."""

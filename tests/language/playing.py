@@ -13,7 +13,15 @@ from typing import Any, TypeVar
 from orchestrator.actions.catalog import scan
 from orchestrator.alerts.alert import Alert
 from orchestrator.contract import Capability, Effect, Parameters, Result
-from orchestrator.language.host import ActionCall, ActionOutcome, RunContext, StepStatus, Trace
+from orchestrator.language.host import (
+    ActionCall,
+    ActionOutcome,
+    ApprovalRequest,
+    Decision,
+    RunContext,
+    StepStatus,
+    Trace,
+)
 from orchestrator.language.interpreter import Run, RunResult, begin, carry_out
 from orchestrator.language.interpreter.scope import State
 from orchestrator.language.program import Playbook
@@ -71,10 +79,11 @@ def playbook(steps: str, *, name: str = "played", uses: Mapping[str, Playbook] |
 
 @dataclass
 class LabWorld(World):
-    """A world that remembers every attempt, and when each step's last one ended."""
+    """A world that remembers every attempt, when each step's last one ended, and what people were shown."""
 
     attempts: list[ActionCall] = field(default_factory=list)
     times: dict[str, float] = field(default_factory=dict)
+    cards: list[ApprovalRequest] = field(default_factory=list)
 
 
 class LabHost(SimulatedHost):
@@ -94,6 +103,10 @@ class LabHost(SimulatedHost):
             return outcome
         finally:
             self.in_flight -= 1
+
+    async def ask(self, request: ApprovalRequest, traces: tuple[Trace, ...]) -> Decision:
+        self.world.cards.append(request)
+        return await super().ask(request, traces)
 
     def passed(self) -> float:
         """Seconds since the start."""

@@ -204,6 +204,7 @@ PEOPLE = """
   action: lab.look
   with: {what: "{{ alert.source.ip }}", at: "{{ now() }}"}
   retry: {attempts: 4, backoff: 2s}
+- {id: all, action: lab.look, with: {what: all}, all_routes: true}
 - set: {count: 1, address: "{{ alert.source.ip }}", worst: "{{ run.severity }}", at: "{{ now() }}"}
 - id: sure
   approval:
@@ -377,7 +378,11 @@ NESTED = playbook(
     outputs={"all": "{{ steps.outer.output.collect }}"},
 )
 CASES = {
-    "people": (playbook(PEOPLE, outputs={"count": "{{ vars.count }}"}), Happening(**MEETS), "succeeded"),
+    "people": (
+        playbook(PEOPLE, outputs={"count": "{{ vars.count }}", "all": "{{ steps.all.output }}"}),
+        Happening(**MEETS),
+        "succeeded",
+    ),
     "loops": (
         playbook(LOOPS, outputs={"seen": "{{ steps.items.output }}", "alert": "{{ steps.more.output }}"}),
         Happening(**MEETS),
@@ -442,3 +447,27 @@ def test_calls_that_are_under_way_are_waited_for() -> None:
         outcome = carried(played, happening, count, 5, NEVER)
         assert outcome.executions >= 2
         assert (outcome.said, outcome.outputs, outcome.steps) == (whole.said, whole.outputs, whole.steps)
+
+
+def test_time_that_people_take_is_given_back_also_where_the_run_goes_on_elsewhere_meanwhile() -> None:
+    """The container's ten minutes stand still for as long as somebody thinks."""
+    played = playbook("""
+        - id: group
+          timeout: 10m
+          do:
+            - parallel:
+                - {id: verdict, ask: {text: "?", within: 5h}}
+                - do:
+                    - {wait: {for: 30m}}
+                    - {id: meanwhile, action: lab.note, with: {what: x}}
+                    - {wait: {for: 10m}}
+                    - {id: again, action: lab.note, with: {what: y}}
+            - {wait: {for: 8m}}
+            - {id: last, action: lab.note, with: {what: z}}
+    """)
+    happening = Happening(answers={"verdict": "done"}, takes={"verdict": 3600})
+    whole = carried(played, happening)
+    assert whole.status == "succeeded"
+    for count in range(whole.begun):
+        outcome = carried(played, happening, count, NEVER)
+        assert (outcome.status, outcome.said, outcome.steps) == ("succeeded", whole.said, whole.steps)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -18,8 +19,11 @@ from orchestrator.language.expressions.values import is_absent, kind_of
 def equal(meter: Meter, left: Any, right: Any, depth: int = 0) -> bool:
     """Equality without conversions: typed text compares in its one spelling, "10" is not 10."""
     meter.step()
+    if type(left) is str and type(right) is str:  # what most are; the rest of this function comes to the same
+        meter.step(min(len(left), len(right)) // 64)
+        return left == right
     if isinstance(left, Severity) or isinstance(right, Severity):
-        return _severity(left) is _severity(right)
+        return _severity(left) == _severity(right)
     if isinstance(left, str) or isinstance(right, str):
         return isinstance(left, str) and isinstance(right, str) and _same_text(meter, left, right)
     if isinstance(left, bool) or isinstance(right, bool):
@@ -68,15 +72,24 @@ def _kind(left: str, right: str) -> type[NormalisedText] | None:
     return None
 
 
-def _severity(value: Any) -> Severity:
+_RANKS = {severity: severity.rank for severity in Severity}
+
+
+def _severity(value: Any) -> int:
+    """The rank of a severity, or of a text that names one."""
     if isinstance(value, Severity):
-        return value
+        return _RANKS[value]
     if isinstance(value, str):
-        try:
-            return Severity.parse(value[:60])
-        except ValueError as error:
-            raise WrongType(str(error)) from None
+        return _rank_of(value[:60])
     raise WrongType(f"a severity cannot be compared with {kind_of(value)}")
+
+
+@lru_cache(maxsize=256)
+def _rank_of(word: str) -> int:
+    try:
+        return _RANKS[Severity.parse(word)]
+    except ValueError as error:
+        raise WrongType(str(error)) from None
 
 
 def order(meter: Meter, left: Any, right: Any) -> int:

@@ -13,7 +13,7 @@ from orchestrator.language.expressions import operators
 from orchestrator.language.expressions.frame import Closure, Frame
 from orchestrator.language.expressions.limits import DEPTH, number
 from orchestrator.language.expressions.tools import call_closure, filter_closure, test_closure
-from orchestrator.language.expressions.values import Absent, field, is_absent, text_of, truth
+from orchestrator.language.expressions.values import Absent, field, is_absent, names_of, text_of, truth
 
 
 def closure_of(node: nodes.Node, depth: int = 0) -> Closure:
@@ -77,10 +77,21 @@ def _field(node: nodes.Getattr | nodes.Getitem, depth: int) -> Closure:
     shown = ".".join(path or ("the value",))
     known_shape = "raw" not in (path or ())[:-1]  # nobody can know what an original looks like
     if isinstance(node, nodes.Getattr):
-        name = node.attr
-        return lambda frame: field(base(frame), name, shown, known_shape=known_shape)
+        return _named_field(base, node.attr, shown, known_shape=known_shape)
     key = closure_of(node.arg, depth)
     return lambda frame: field(base(frame), key(frame), shown, known_shape=known_shape)
+
+
+def _named_field(base: Closure, name: str, shown: str, *, known_shape: bool) -> Closure:
+    def read(frame: Frame) -> Any:
+        value = base(frame)
+        if name in names_of(type(value)):
+            return getattr(value, name)
+        if type(value) is dict and name in value:
+            return value[name]
+        return field(value, name, shown, known_shape=known_shape)
+
+    return read
 
 
 def _kept(frame: Frame, value: Any) -> Any:

@@ -26,22 +26,36 @@ COMPARISONS: dict[str, Callable[[Meter, Any, Any], bool]] = {
 
 def comparison(first: Closure, rest: list[tuple[str, Closure, bool]]) -> Closure:
     """`a < b <= c`. Each of the rest is its operator, its right side, and whether the author wrote `none` there."""
-    steps = [(name, COMPARISONS[name], right_of, asks) for name, right_of, asks in rest]
+    steps = [(_asked(name) if asks else _compared(COMPARISONS[name]), right_of) for name, right_of, asks in rest]
+    if len(steps) == 1:
+        holds, second = steps[0]
+        return lambda frame: holds(frame, first(frame), second(frame))
 
     def compare(frame: Frame) -> bool:
         left = first(frame)
-        for name, holds, right_of, asks in steps:
+        for holds, right_of in steps:
             right = right_of(frame)
-            if asks:  # `x == none` asks whether it is there
-                if (is_absent(left) and is_absent(right)) is (name == "ne"):
-                    return False
-            elif is_absent(left) or is_absent(right):
-                frame.absent(left if is_absent(left) else right, "one side of the comparison")
-                return False
-            elif not holds(frame.meter, left, right):
+            if not holds(frame, left, right):
                 return False
             left = right
         return True
+
+    return compare
+
+
+def _asked(name: str) -> Callable[[Frame, Any, Any], bool]:
+    """`x == none` asks whether it is there."""
+    return lambda frame, left, right: (is_absent(left) and is_absent(right)) is (name == "eq")
+
+
+def _compared(holds: Callable[[Meter, Any, Any], bool]) -> Callable[[Frame, Any, Any], bool]:
+    """Two values that are both there; nothing holds of what is not."""
+
+    def compare(frame: Frame, left: Any, right: Any) -> bool:
+        if is_absent(left) or is_absent(right):
+            frame.absent(left if is_absent(left) else right, "one side of the comparison")
+            return False
+        return holds(frame.meter, left, right)
 
     return compare
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -54,13 +55,21 @@ def field(value: Any, name: Any, path: str, *, known_shape: bool = True) -> Any:
     raise WrongType(f"{path}: {kind_of(value)} has no field {shortened(name)}")
 
 
+def _names_of(cls: type[Any]) -> frozenset[str]:
+    return frozenset(cls.model_fields) if issubclass(cls, BaseModel) else frozenset()
+
+
+names_of: Callable[..., frozenset[str]] = lru_cache(maxsize=4_096)(_names_of)
+"""The fields that values of a class have: those of a model, none of anything else."""
+
+
 def _model_field(model: BaseModel, name: Any, path: str) -> Any:
-    fields = type(model).model_fields
+    fields = names_of(type(model))
     if isinstance(name, str) and name in fields:
         return getattr(model, name)
     if is_absent(name):
         return Absent(path)
-    near = difflib.get_close_matches(str(name)[:80], fields, n=1)
+    near = difflib.get_close_matches(str(name)[:80], type(model).model_fields, n=1)
     raise WrongType(f"{path}: no such field", hint=f"did you mean {near[0]}?" if near else "")
 
 

@@ -121,7 +121,7 @@ async def _carried_out(run: Run) -> RunResult:
     model = run.playbook.model
     message = await _steps(run)
     run.none_reached(model.steps, Scope(), run.scope)  # a `stop` may have come before
-    outputs = run.packer.pack(run.typed("outputs", model.outputs, run.scope, "outputs"))
+    outputs = single.packed("outputs", run.packer, run.typed("outputs", model.outputs, run.scope, "outputs"))
     return _result(run, StepStatus.SUCCEEDED, message=message, outputs=outputs)
 
 
@@ -142,8 +142,8 @@ async def _steps(run: Run) -> str:
         message = end.message or "the playbook says so"
         raise StepFailed(end.step, StepError(kind=FailureKind.REJECTED, message=message)) from None
     except asyncio.CancelledError:
-        error = StepError(kind=FailureKind.REFUSED_BY_POLICY, message="the run was cancelled")
-        raise StepFailed(run.cut_at or "", error) from None
+        cancelled = StepError(kind=FailureKind.REFUSED_BY_POLICY, message="the run was cancelled")
+        raise StepFailed(run.cut_at or "", run.given_up or cancelled) from None
     return ""
 
 

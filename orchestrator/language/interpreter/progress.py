@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from orchestrator.language.host import ActionCall, Decision, StepError, Trace
@@ -117,12 +118,12 @@ class Progress:
             for one in [one for one in known if one[: len(path)] == path]:
                 del known[one]
 
-    def pack(self, packer: Packer) -> dict[str, Any]:
-        """As JSON."""
+    def pack(self, packer: Packer, now: datetime) -> dict[str, Any]:
+        """As JSON. The time that people have taken until now is given back to the budgets that wait for them."""
         return {
             "ended": [[list(path), one.pack(packer)] for path, one in self.ended.items()],
             "marks": [[list(path), packer.pack(one)] for path, one in self.marks.items()],
-            "budgets": [[list(path), packer.pack([one.ends, one.since])] for path, one in self.budgets.items()],
+            "budgets": [[list(path), packer.pack(one.given_back(now))] for path, one in self.budgets.items()],
             "covered": [
                 [
                     list(path), one.call and one.call.model_dump(mode="json"), one.reason,
@@ -143,7 +144,7 @@ class Progress:
         return cls(
             ended={tuple(path): Ended.unpack(one, packer) for path, one in packed["ended"]},
             marks={tuple(path): packer.unpack(one) for path, one in packed["marks"]},
-            budgets={tuple(path): Budget(*packer.unpack(one)) for path, one in packed["budgets"]},
+            budgets={tuple(path): Budget(packer.unpack(one)) for path, one in packed["budgets"]},
             covered={
                 tuple(path): Covered(
                     ActionCall.model_validate(call) if call else None, reason, Decision.model_validate(decision)

@@ -56,6 +56,7 @@ class Run:
         self.progress = progress
         self.scope = Scope()
         self.failure: StepFailed | None = None
+        self.given_up: StepError | None = None
         self.ending = False
         self.cut_at: str | None = None
         steps = (*playbook.model.steps, *playbook.model.on_failure)
@@ -191,12 +192,15 @@ class Run:
         here = (*path, name)
         if name in self.progress.asked_about:
             return self._approved(name, step, path, scope)
+        if (*here, "when") in self.progress.marks:  # it has begun elsewhere: what has changed since does not count
+            return True
         looked = self.host.joined().count
         holds, reason = self.gate(name, step, scope)
         self.saw_gate(step, reason)
         if holds and name in self.covers:
             holds, reason = False, {"approval": "was not asked for"}
         if holds:
+            self.progress.marks[(*here, "when")] = True
             self.trace("step.started", name, path, reason)
             return True
         self.host.seen(looked)

@@ -35,9 +35,13 @@ class Budget:
         """Somebody has answered, or nobody did."""
         self.waiting -= 1
         if self.waiting == 0 and self.since is not None:
-            self.ends += now - self.since
+            self.ends = self.given_back(now)
             self.since = None
             self.resumed.set()
+
+    def given_back(self, now: datetime) -> datetime:
+        """When it ends where nobody is waited for from now on."""
+        return self.ends + (now - self.since) if self.since is not None else self.ends
 
     def left(self, now: datetime) -> float | None:
         """Seconds; None while people are waited for, also by a run that went on elsewhere meanwhile."""

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+import orjson
+
 from orchestrator.alerts.alert import Alert
 from orchestrator.errors import ExpressionError, FailureKind
 from orchestrator.language.expressions import compile_condition, compile_value
@@ -17,6 +19,9 @@ from orchestrator.language.interpreter.run import Run
 from orchestrator.language.interpreter.scope import Path, Scope, State, told
 from orchestrator.language.model import PlaybookStep, SetStep, StopStep, UndoStep, WaitStep
 from orchestrator.language.packing import NotPacked, Packer
+
+MOST_PASSED = 1_000_000
+"""bytes of the inputs of a sub-playbook, or of outputs; Temporal refuses payloads above 2 MB"""
 
 
 async def set_(run: Run, name: str, step: SetStep, here: Path, scope: Scope) -> State:
@@ -119,6 +124,7 @@ async def playbook(run: Run, name: str, step: PlaybookStep, here: Path, scope: S
     outcome = await run.host.call(call, run.take_traces())
     run.host.seen(count)
     if outcome.error is not None:
+        leave_if_cancelled()  # it ended because this had to end: that is no failure of its own
         raise StepFailed(name, outcome.error)
     output = run.default(step) if step.detach else _outputs(name, run.packer, outcome.outputs)
     return told(outcome.status, output)
@@ -131,12 +137,24 @@ def _call(run: Run, name: str, step: PlaybookStep, here: Path, scope: Scope) -> 
         step=name,
         path=here,
         playbook=step.playbook,
-        inputs=run.packer.pack(run.typed(name, step.with_, scope, "with")),
+        inputs=packed(name, run.packer, run.typed(name, step.with_, scope, "with")),
         severity=str(severity) if severity else "informational",
         case=run.case,
         detach=step.detach,
     )
     return call.model_dump(mode="json")
+
+
+def packed(name: str, packer: Packer, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What goes from one run to another; fails the step where Temporal would take it from neither."""
+    made: dict[str, Any] = packer.pack(values)
+    try:
+        size = len(orjson.dumps(made))
+    except TypeError as error:
+        raise invalid(name, f"it holds what JSON cannot say: {error}") from None
+    if size > MOST_PASSED:
+        raise invalid(name, f"{size} bytes, and {MOST_PASSED} can be passed on between runs")
+    return made
 
 
 def _outputs(name: str, packer: Packer, packed: Mapping[str, Any]) -> Any:

@@ -12,7 +12,7 @@ from orchestrator.language.drawing import draw
 from orchestrator.language.loader import check_all, read_text
 from orchestrator.language.manual.lists import Capabilities
 from orchestrator.language.program import Playbook
-from orchestrator.language.simulator import simulate_all
+from orchestrator.language.simulator import Coverage, simulate_all
 
 PICTURES = "pictures/playbooks"
 """where the pictures of the examples stand, seen from the page"""
@@ -77,10 +77,14 @@ def drawn(example: Example, capabilities: Capabilities) -> str:
 
 def tested(example: Example, capabilities: Capabilities) -> str:
     """What `tocsin test` says of it."""
-    reports = simulate_all(example.playbook, capabilities, Path(), _no_sample)
+    coverage = Coverage([example.playbook])
+    reports = simulate_all(example.playbook, capabilities, Path(), _no_sample, coverage)
     lines = [f"{'passed' if one.passed else '; '.join(one.problems):8}{one.name}" for one in reports]
+    missed = [one.branch.told for one in coverage.outermost]
+    reached = f"{coverage.reached} of {len(coverage.branches)} steps and branches reached"
     passed = sum(one.passed for one in reports)
-    return "```text\n" + "\n".join([*lines, f"{passed} passed, {len(reports) - passed} failed"]) + "\n```"
+    end = f"{passed} passed, {len(reports) - passed} failed"
+    return "```text\n" + "\n".join([*lines, "", *missed, reached, end]) + "\n```"
 
 
 def _no_sample(raw: bytes) -> Alert:

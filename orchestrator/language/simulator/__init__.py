@@ -118,9 +118,10 @@ def play(
     joins = joining_of(playbook, test, start, samples)
     world = World(test, capabilities, start.at, site_of(playbook, test, site), coverage.saw if coverage else None)
     try:
-        return Played(world, in_virtual_time(_carried_out(playbook, world, start, joins)))
+        result = in_virtual_time(_carried_out(playbook, world, start, joins))
     except (TestMistake, NothingMoves) as mistake:
         return Played(world, None, (*world.mistakes, mistake))
+    return Played(world, None if world.mistakes else result, tuple(world.mistakes))
 
 
 async def _carried_out(playbook: Playbook, world: World, start: Start, joins: Sequence[Joining]) -> RunResult:

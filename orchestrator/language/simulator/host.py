@@ -53,7 +53,11 @@ MOST_JOINED = 100
 
 
 class SimulatedHost:
-    """Acts, asks and waits for one run. `called_at` is where it was called from, for a sub-playbook."""
+    """Acts, asks and waits for one run.
+
+    For a sub-playbook, `called_at` is the path of the step that called it, `prefix` what stands before the names of its
+    steps in a test, and `lanes` and `apart` are of that step (see `Happened`).
+    """
 
     def __init__(
         self,
@@ -63,6 +67,7 @@ class SimulatedHost:
         *,
         severity: Severity | None = None,
         called_at: Path = (),
+        prefix: str = "",
         lanes: Mapping[Path, str] | None = None,
         apart: Path = (),
     ) -> None:
@@ -71,6 +76,7 @@ class SimulatedHost:
         self.context = context
         self._severity = severity
         self._called_at = called_at
+        self._prefix = prefix
         self._lanes = dict(lanes or {})
         self._apart = apart
         self._joined: list[tuple[int, dict[str, Any]]] = []
@@ -130,7 +136,7 @@ class SimulatedHost:
 
     def names(self, path: Path) -> tuple[str, ...]:
         """What a test may call the step, the most special first."""
-        return names_of(shown((*self._called_at, *path)), shown(path), path[-1])
+        return names_of(f"{self._prefix}{shown(path)}", shown(path), path[-1])
 
     def lanes(self, path: Path) -> dict[Path, str]:
         """The branches and concurrent items that the step stands in, each by its container."""
@@ -278,6 +284,7 @@ class SimulatedHost:
             below,
             severity=Severity.parse(call.severity),
             called_at=(*self._called_at, *call.path),
+            prefix=f"{self._prefix}{shown(call.path)}.",
             lanes=self.lanes(call.path),
             apart=(*self._apart, *call.path) if call.detach else self._apart,
         )

@@ -16,7 +16,7 @@ from orchestrator.language.simulator.effects import Effects
 from orchestrator.language.tested import Test
 
 T = TypeVar("T")
-MOST_STEPS = 500_000
+MOST_STEPS = 100_000
 """steps of one test, each turn of its loops counted"""
 
 

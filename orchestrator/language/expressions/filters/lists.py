@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cmp_to_key
+from functools import cmp_to_key, lru_cache
 from typing import Any
 
 from orchestrator.errors import ExpressionError
@@ -14,7 +14,7 @@ from orchestrator.language.expressions.kinds import ABSENT, ListOf, Type, list_o
 from orchestrator.language.expressions.limits import DATA_DEPTH, Meter
 from orchestrator.language.expressions.relations import equality, ordering
 from orchestrator.language.expressions.signatures import Use
-from orchestrator.language.expressions.values import Absent, field, is_absent, truth
+from orchestrator.language.expressions.values import Absent, field, is_absent, names_of, truth
 
 
 def _places(use: Use) -> Type:
@@ -264,10 +264,19 @@ def _holds(meter: Meter, item: Any, test: str | None, given: tuple[Any, ...]) ->
 
 def at(item: Any, path: str) -> Any:
     """What a dotted path names inside an item whose shape nobody knows; a number in it is a place of a list."""
-    for name in path.split("."):
-        place = int(name) if name.isascii() and name.isdigit() and len(name) < 10 else name
-        item = field(item, place if isinstance(item, list | tuple) else name, path, known_shape=False)
+    for name, place in _steps_of(path):
+        if name in names_of(type(item)):
+            item = getattr(item, name)
+        else:
+            item = field(item, place if isinstance(item, list | tuple) else name, path, known_shape=False)
     return item
+
+
+@lru_cache(maxsize=1_024)
+def _steps_of(path: str) -> tuple[tuple[str, int | str], ...]:
+    """The names of a path, each as it is read of an object and of a list."""
+    names = path.split(".")
+    return tuple((name, int(name) if name.isascii() and name.isdigit() and len(name) < 10 else name) for name in names)
 
 
 def _ordered_item(use: Use) -> Type:

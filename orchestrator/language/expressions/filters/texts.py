@@ -190,7 +190,7 @@ def regex_find(meter: Meter, value: Any, source: str) -> list[Any]:
     """All that the pattern finds, its first group where it has one: `alert.title | regex_find("CVE-[0-9-]+")`."""
     found: list[Any] = []
     for match in pattern(source).finditer(text(meter, value, PATTERN_COST)):
-        meter.step()
+        meter.step(PATTERN_COST)
         one = match.group(1) if match.re.groups else match.group()
         if one is not None:  # a group that took no part
             found.append(one)
@@ -211,7 +211,7 @@ def regex_replace(meter: Meter, value: Any, source: str, new: str) -> str:
     """Another text for all that the pattern finds: `alert.title | regex_replace("[0-9]+", "N")`."""
     full, parts, end, size = text(meter, value, PATTERN_COST), [], 0, 0
     for match in pattern(source).finditer(full):
-        meter.step()
+        meter.step(PATTERN_COST)
         parts += [full[end : match.start()], new]
         size += match.start() - end + len(new)
         end = match.end()
