@@ -133,7 +133,7 @@ class Inference:
         tool, wrong = one.tool, False
         if (mismatch := unfit(tool.takes, one.value)) is not None:
             wrong = True
-            found = found_in(one.node.node, one.value)
+            found = found_in(None if one.of_items else one.node.node, one.value)
             self.say(one.node, f"{one.shown} takes {said(tool.takes)}, {found}", mismatch.hint)
         for wanted, argument, given in zip(tool.arguments, one.arguments, one.types, strict=False):
             if (mismatch := unfit(wanted, given)) is not None:
@@ -162,7 +162,7 @@ class Inference:
             name, after = literal(one.arguments[place]), place + 1
             tool = TESTS[name]
             given = Type() if tool.of_nothing else value.there
-            self.applied(_Applied(tool, one.node, given, one.arguments[after:], one.types[after:]))
+            self.applied(_Applied(tool, one.node, given, one.arguments[after:], one.types[after:], of_items=True))
 
         shown = shown_of(one.node.node) if one.node.node is not None else UNNAMED
         return Use(
@@ -184,6 +184,7 @@ class _Applied:
     value: Type
     arguments: list[nodes.Expr]
     types: list[Type]
+    of_items: bool = False
 
     @property
     def shown(self) -> str:

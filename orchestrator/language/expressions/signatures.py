@@ -134,12 +134,7 @@ def _named(base: MapOf | Record | Model, key: Type, say: Say, shown: str) -> Typ
     if not all(is_text(kind) for kind in key.kinds):
         say(f"the name of a field of {shown} is text, found {said(key)}", "")
         return UNKNOWN
-    return union(_one_named(base, one, say, shown) for kind in key.kinds for one in _each_word(kind))
-
-
-def _each_word(kind: Kind) -> list[Kind]:
-    """The words of a choice one by one, so that each is looked for."""
-    return [Const(str, word) for word in words_of(kind) or ()] or [kind]
+    return union(_one_named(base, kind, say, shown) for kind in key.kinds)
 
 
 def _one_named(base: MapOf | Record | Model, key: Kind, say: Say, shown: str) -> Type:
@@ -153,6 +148,9 @@ def _one_named(base: MapOf | Record | Model, key: Kind, say: Say, shown: str) ->
         prefix = f"{shown}." if shown.isidentifier() or "." in shown else ""
         say(f"{shown} has no field {key.value!r}", near(key.value, fields, prefix) or known)
         return UNKNOWN
+    words = words_of(key)
+    if words is not None and (isinstance(base, Record) or set(words) <= set(fields)):
+        return union(as_type(fields[word]) if word in fields else ABSENT for word in words)
     if isinstance(base, Model):
         say(f"the fields of {shown} are named in the playbook, not by data", "write its name, or a choice of literals")
         return UNKNOWN
