@@ -45,8 +45,8 @@ KINDS = ("lists", "calendars")
 class Library:
     """What a playbook may name of its site: other playbooks, lists and calendars.
 
-    Without `site` nobody knows lists and calendars, and any name is taken. `broken` are playbooks that cannot be read. `samples`
-    gives the names of recorded alerts, and is only asked where a test names one.
+    Without `site` nobody knows lists and calendars, and any name is taken. `broken` are playbooks that cannot be
+    read. `samples` gives the names of recorded alerts, and is only asked where a test names one.
     """
 
     playbooks: Mapping[str, PlaybookDocument]
@@ -60,7 +60,9 @@ class Library:
         """The types of `lists` and `calendars`; those that no run can read are for `trouble` to tell."""
         if self.site is None:
             return dict.fromkeys(KINDS, UNKNOWN)
-        broken = {kind: [name.partition(".")[2] for name in self.site.broken if name.startswith(kind)] for kind in KINDS}
+        broken = {
+            kind: [name.partition(".")[2] for name in self.site.broken if name.startswith(kind)] for kind in KINDS
+        }
         types = self.site.types()
         return {kind: {**dict.fromkeys(broken[kind], UNKNOWN), **types[kind]} for kind in KINDS}
 
@@ -282,7 +284,9 @@ def where_present(kind: Any, present: Paths, here: tuple[str, ...]) -> Type:
     if model is None or not below:
         return found
     fields = dict(fields_of(model))
-    return as_type(fields | {name: where_present(fields[name].there, present, (*here, name)) for name in below & set(fields)})
+    return as_type(
+        fields | {name: where_present(fields[name].there, present, (*here, name)) for name in below & set(fields)}
+    )
 
 
 def present_where(compiled: Expression, *, holds: bool = True) -> frozenset[tuple[str, ...]]:

@@ -56,7 +56,9 @@ def _starting(check: Checker, test: Test, path: Path) -> None:
     trigger = check.model.trigger
     kinds = [word for word in ("alert", "inputs", "schedule") if getattr(test, word) not in (None, False)]
     if "alert" in kinds and len(kinds) > 1:
-        message = f"a run begins with an alert, or without one; this test has {' and '.join(f'`{one}`' for one in kinds)}"
+        message = (
+            f"a run begins with an alert, or without one; this test has {' and '.join(f'`{one}`' for one in kinds)}"
+        )
         check.say((*path, kinds[1]), "test", message, "make two tests of it")
     if test.alert is not None and trigger.match is None:
         check.say((*path, "alert"), "test", "no alert starts this playbook: it has no `match`", "use `inputs:`")
