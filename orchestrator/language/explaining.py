@@ -23,10 +23,23 @@ def explained(error: ValidationError, document: Document) -> Iterator[Finding]:
     for one in _nearest(error, document):
         path, model, complaint = one
         unknown = complaint["type"] == "extra_forbidden"
-        if (path, unknown) in told:
+        if (path, unknown) in told or _follows(path, complaint["type"], document):
             continue
         told.add((path, unknown))
         yield _finding(path, model, complaint, document)
+
+
+def _follows(path: Path, kind: str, document: Document) -> bool:
+    """Whether a complaint only follows from others: of a list whose entries are wrong, of a step that is misspelt."""
+    if kind == "missing" and path[-1:] == ("action",):
+        return bool(_near_kinds(_value(document.data, path[:-1])))
+    return kind == "too_short" and bool(_value(document.data, path))
+
+
+def _near_kinds(step: Any) -> list[str]:
+    """The kinds of step that its keys may be meant for."""
+    words = [str(word) for word in step] if isinstance(step, dict) else []
+    return [near[0] for word in words if (near := difflib.get_close_matches(word, STEPS, n=1))]
 
 
 def _nearest(error: ValidationError, document: Document) -> list[tuple[Path, type[BaseModel], Any]]:
@@ -108,9 +121,7 @@ def _missing_key(key: str, path: Path, document: Document) -> Finding:
     place = document.place(path)
     step = _value(document.data, path)
     if key == "action" and isinstance(step, dict):
-        message = f"a step has one of the keys {', '.join(STEPS)}"
-        near = [close[0] for word in step if (close := difflib.get_close_matches(str(word), STEPS, n=1))]
-        return Finding(place, "step_kind", message, f"did you mean `{near[0]}`?" if near else "say what it does")
+        return Finding(place, "step_kind", f"a step has one of the keys {', '.join(STEPS)}", "say what it does")
     return Finding(place, "missing_key", f"`{key}` is missing", "add it")
 
 

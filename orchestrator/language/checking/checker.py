@@ -29,7 +29,7 @@ from orchestrator.language.expressions.kinds import (
     union,
 )
 from orchestrator.language.expressions.nodes import path_of
-from orchestrator.language.expressions.types import MAY_BE_ABSENT, Problem, guarded, type_of
+from orchestrator.language.expressions.types import MAY_BE_ABSENT, TEXT_FOR_PEOPLE, Problem, guarded, type_of
 from orchestrator.language.host import StepStatus
 from orchestrator.language.model import PlaybookDocument, Step, StepKeys, every_step
 from orchestrator.language.reference import ReferenceData, names_in
@@ -151,6 +151,10 @@ class Base:
             return as_type(str) if wanted is None else UNKNOWN
         self._look(path, compiled, self.scope(around), around, wanted, strict=True)
         return type_of(compiled, self.scope(around), around.present)
+
+    def text(self, path: Path, source: str, around: Around) -> None:
+        """Check a string that people read: whatever its value is, it is written out."""
+        self.template(path, source, around, TEXT_FOR_PEOPLE)
 
     def tree(self, path: Path, source: Any, around: Around) -> Type:
         """Check nested parameters of no known type; the type of the whole."""

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 CODES: Mapping[str, str] = {
+    "no_folder": "there is no such folder of playbooks",
+    "unreadable": "the file cannot be read, or is not text in UTF-8",
     "yaml": "the file is not YAML as playbooks use it",
+    "too_large": "the file is larger than any playbook",
+    "too_deep": "the file is nested deeper than any playbook",
+    "anchor": "YAML's anchors and aliases, which make a file mean something else than it looks like",
+    "tag": "YAML's tags, which do likewise",
+    "duplicate_key": "a key stands twice in one place",
     "shape": "a part of the file is not what stands there",
     "name": "the file's name cannot be a playbook's name",
     "unknown_key": "a key that nothing has here",

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 def approval(check: Checker, step: ApprovalStep, path: Path, around: Around) -> Any:
     """Every step that it covers can be shown when it is asked, and is sent after it."""
     asked, here = step.approval, (*path, "approval")
-    check.template((*here, "ask"), asked.ask, around)
+    check.text((*here, "ask"), asked.ask, around)
     if asked.auto:
         check.condition((*here, "auto"), asked.auto, around)
     _times(check, asked, here)
@@ -70,7 +70,7 @@ def _times(check: Checker, asked: Approval | Ask, here: Path) -> None:
 
 def _by(check: Checker, by: By, here: Path, around: Around) -> None:
     if by.user:
-        check.template((*here, "user"), by.user, around)
+        check.text((*here, "user"), by.user, around)
     if by.user and by.count > 1:
         check.say((*here, "count"), "people", "one person is named, and several are wanted", "remove `user` or `count`")
 
@@ -176,14 +176,14 @@ def _ancestors(check: Checker, name: str) -> list[Step]:
 def ask(check: Checker, step: AskStep, path: Path, around: Around) -> Any:
     """Somebody can answer, and silence means an answer that fits."""
     asked, here = step.ask, (*path, "ask")
-    check.template((*here, "text"), asked.text, around)
+    check.text((*here, "text"), asked.text, around)
     _times(check, asked, here)
     if asked.by is not None:
         _by(check, asked.by, (*here, "by"), around)
         if asked.by.count > 1:
             check.say((*here, "by", "count"), "people", "one answer is taken", "remove `count`")
     if asked.to is not None:
-        check.template((*here, "to", "mail"), asked.to.mail, around)
+        check.text((*here, "to", "mail"), asked.to.mail, around)
     if asked.otherwise != "fail":
         _silence(check, asked, (*here, "otherwise"))
     for name in ("by", "at", "trust"):

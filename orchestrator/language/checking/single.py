@@ -75,7 +75,7 @@ def undo(check: Checker, step: UndoStep, path: Path, around: Around) -> None:
 
 def stop(check: Checker, step: StopStep, path: Path, around: Around) -> None:
     """Its message is a template."""
-    check.template((*path, "message"), step.message, around)
+    check.text((*path, "message"), step.message, around)
 
 
 def playbook(check: Checker, step: PlaybookStep, path: Path, around: Around) -> Any:

@@ -18,6 +18,7 @@ from orchestrator.language.expressions.compiled import (
 )
 from orchestrator.language.expressions.types import (
     MAY_BE_ABSENT,
+    TEXT_FOR_PEOPLE,
     Problem,
     Scope,
     check_types,
@@ -31,6 +32,7 @@ from orchestrator.language.expressions.values import ABSENT, plain
 __all__ = [
     "ABSENT",
     "MAY_BE_ABSENT",
+    "TEXT_FOR_PEOPLE",
     "Expression",
     "Names",
     "Problem",

@@ -104,6 +104,8 @@ def _scalar_unfit(wanted: Scalar | Const, given: Scalar | Const, *, rendered: bo
     reason: str | None = None
     if is_text(wanted) and is_text(given):
         reason = _text_unfit(wanted, given)
+    elif rendered and is_text(wanted) and is_of(given, Severity):
+        reason = _no_word_fits(wanted)
     elif is_number(given) and (is_number(wanted) or wanted.cls is float):
         reason = _number_unfit(wanted, given)
     elif is_of(given, bool) or is_of(wanted, bool):
@@ -142,6 +144,12 @@ def _number_unfit(wanted: Scalar | Const, given: Scalar | Const) -> str | None:
     return f"{bounds(given)} is not {bounds(wanted)}" if low > most or least > high else None
 
 
+def _no_word_fits(wanted: Scalar | Const) -> str | None:
+    """A severity for a text: its name has to be one."""
+    fit = any(_text_unfit(wanted, Const(str, str(severity))) is None for severity in Severity)
+    return None if fit else f"a severity is not {said(wanted)}"
+
+
 def _word_unfit(given: Scalar | Const) -> str | None:
     """Text for a severity: it may be the name of one."""
     for word in words_of(given) or ():
@@ -152,8 +160,6 @@ def _word_unfit(given: Scalar | Const) -> str | None:
 
 def _travels(wanted: Scalar | Const, given: Scalar | Const) -> bool:
     """Whether a value fits once it was written as JSON and read again."""
-    if is_of(given, Severity):
-        return is_text(wanted)
     if is_of(given, datetime):
         return wanted.cls is str or issubclass(wanted.cls, datetime)
     if is_of(given, timedelta):

@@ -39,6 +39,7 @@ Scope = Mapping[str, Any]
 """Names to their types: a pydantic model, an annotation, a nested scope, or Any for what nobody can check."""
 MAY_BE_ABSENT = "may_be_absent"
 TYPE = "type"
+TEXT_FOR_PEOPLE = "text for people"
 LOOP: Scope = {"index": int, "first": bool, "last": bool, "length": int}
 
 
@@ -65,18 +66,22 @@ def check_types(
     """All that is surely wrong in it, in the order of the source.
 
     `wanted` is what its value has to fit: an annotation, or the field of a model, which may be left out where it has a
-    default. `present` are the paths that surely have a value; without them nobody is told what may be absent.
+    default; with `TEXT_FOR_PEOPLE` it is written out, whatever it is. `present` are the paths that surely have a value;
+    without them nobody is told what may be absent.
     """
     check = _Check(compiled.source, tell_absences=present is not None)
     env = Env(scope, closed(present or ()), lenient=isinstance(compiled, Expression) and compiled.lenient)
     if isinstance(compiled, Expression) and compiled.lenient:
         check.inference.condition(compiled.node, env)
+    elif isinstance(compiled, Template) and compiled.single is not None and wanted is TEXT_FOR_PEOPLE:
+        check.written(compiled.single, env)
     elif isinstance(compiled, Expression) or compiled.single is not None:
         node = compiled.node if isinstance(compiled, Expression) else compiled.single
         assert node is not None  # noqa: S101 - looked at above
-        check.value(node, env, None if wanted is None else wanted_type(wanted))
+        rendered = isinstance(compiled, Template)
+        check.value(node, env, None if wanted is None else wanted_type(wanted), rendered=rendered)
     else:
-        check.text(compiled, env, None if wanted is None else wanted_type(wanted))
+        check.text(compiled, env, None if wanted in (None, TEXT_FOR_PEOPLE) else wanted_type(wanted))
     return sorted(check.problems, key=lambda problem: (problem.line, problem.column or 0))
 
 
@@ -157,10 +162,10 @@ class _Check:
         if problem not in self.problems:  # what stands twice in a chain is looked at twice
             self.problems.append(problem)
 
-    def value(self, node: nodes.Expr, env: Env, wanted: Type | None) -> None:
+    def value(self, node: nodes.Expr, env: Env, wanted: Type | None, *, rendered: bool) -> None:
         """One expression whose value keeps its type."""
         found = self.inference.of(node, env)
-        mismatch = unfit(wanted, found, rendered=True) if wanted is not None else None
+        mismatch = unfit(wanted, found, rendered=rendered) if wanted is not None else None
         if mismatch is not None:
             self.inference.say(node, f"{shown_of(node)} does not fit: {mismatch.reason}", mismatch.hint)
         may_be_none = wanted is None or bool(wanted.lacks)
@@ -182,13 +187,14 @@ class _Check:
         if isinstance(node, nodes.Output):
             for part in node.nodes:
                 if not isinstance(part, nodes.TemplateData):
-                    self._written(part, env)
+                    self.written(part, env)
         elif isinstance(node, nodes.If):
             self._if(node, env)
         elif isinstance(node, nodes.For):
             self._for(node, env)
 
-    def _written(self, node: nodes.Expr, env: Env) -> None:
+    def written(self, node: nodes.Expr, env: Env) -> None:
+        """A value that is written as text."""
         self.inference.mismatched(node, unwritable(self.inference.of(node, env)), shown_of(node))
         self.absent(node, env)
 
