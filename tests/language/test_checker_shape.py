@@ -100,7 +100,7 @@ def test_a_comment_inside_a_condition_is_told_to_be_one() -> None:
 
 def test_what_cannot_be_read_of_an_expression_is_shown() -> None:
     """With the words around it."""
-    assert "at `lert.title | 64decode`" in only(steps(LOOK + "  when: alert.title | 64decode")).message
+    assert "at `alert.title | 64decode`" in only(steps(LOOK + "  when: alert.title | 64decode")).message
 
 
 def test_all_mistakes_of_a_file_are_told_at_once() -> None:

@@ -13,8 +13,8 @@ from orchestrator.language.expressions.nodes import path_of
 from orchestrator.language.expressions.tools import called, is_literal, literal
 
 Path = tuple[str, ...]
-SHOWN = 12
-"""characters before and after a place in a message"""
+SHOWN = 60
+"""characters around a place in a message"""
 BEFORE, AFTER = "{{ (", "\n) }}"
 """what a bare expression is parsed in: in brackets, so that it may be one only"""
 
@@ -92,10 +92,11 @@ def _parsed(parser: _Parser, text: str, source: str) -> list[nodes.Node]:
 
 
 def _at(source: str, place: int) -> str:
-    """The words at a place of the source, and those before it on the line."""
-    before = source[: max(0, place - 1)].rpartition("\n")[2]
-    after = source[max(0, place - 1) :].partition("\n")[0]
-    return f", at `{before[-SHOWN:]}{after[:SHOWN]}`".replace("\n", " ")
+    """The words around a place of the source."""
+    before = source[: max(0, place - 1)].split(" ")
+    after = source[max(0, place - 1) :].split(" ")
+    shown = " ".join([*before[-3:-1], before[-1] + after[0], *after[1:2]])
+    return f", at `{' '.join(shown.split())[:SHOWN]}`"
 
 
 def _count(tree: nodes.Node) -> None:
