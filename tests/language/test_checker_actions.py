@@ -17,7 +17,7 @@ def call(action: str, parameters: str, more: str = "") -> str:
     ("action", "parameters", "says"),
     [
         ("intel.lokup_ip", "{ip: 192.0.2.1}", "no action is named `intel.lokup_ip`; did you mean `intel.lookup_ip`?"),
-        ("intel.lookup_ip", "{ip: 192.0.2.1, id: 7}", "`intel.lookup_ip` takes no `id`; did you mean `ip`?"),
+        ("intel.lookup_ip", "{ip: 192.0.2.1, id: 7}", "`intel.lookup_ip` takes no `id`; known: ip"),
         ("ticket.open", "{body: words}", "`ticket.open` needs `title`; add it below `with:`"),
         ("ticket.find", "{within: 7d}", "`ticket.find` needs at least one of `tag`, `text`"),
         ("intel.lookup_ip", "{ip: 1.2.3}", "`ip`: '1.2.3' does not appear to be an IPv4 or IPv6 address"),

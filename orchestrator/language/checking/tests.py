@@ -130,7 +130,7 @@ def _given(check: Checker, name: str, answer: Any, path: Path) -> None:
         check.say((*path, "@key"), "test", f"neither an action nor a step is named `{name}`", hint)
         return
     if step is not None and not isinstance(step, ActionStep | PlaybookStep):
-        check.say((*path, "@key"), "test", f"`{plain}` is a `{step.KIND}`, and calls nothing that could answer")
+        check.say((*path, "@key"), "test", f"`{plain}` is no call: it is `{step.KIND}:`, which nothing answers here")
         return
     _mixed(check, answer, path)
     for place, one in _each(answer, path):

@@ -1,0 +1,188 @@
+"""The tests of a playbook: everything that they name is there, and everything that they say could be true."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.language.loader import check_all, read_text
+from tests.conftest import ROOT
+from tests.language.checked import CAPABILITIES, TESTS, all_of, codes, found, only, site, steps, sub, told
+
+STEPS = """
+- id: look
+  action: intel.lookup_ip
+  with: {ip: "{{ alert.source.ip }}"}
+- id: sure
+  approval: {ask: "Sure?", covers: [block]}
+- id: asked
+  ask: {text: "Which?", fields: {verdict: [good, bad], score: {type: number, optional: true}}}
+- id: block
+  action: firewall.block_ip
+  with: {ip: "{{ alert.source.ip }}"}
+  for: 1h
+"""
+ALERT = "{source: {ip: 203.0.113.7}, user: {name: alice}}"
+
+
+def tested(words: str, alert: str = ALERT, of: str = STEPS) -> str:
+    """A playbook with one test more."""
+    return steps(of, tests=f"{TESTS}  - {{name: more, alert: {alert}, expect: {{}}, {words}}}\n")
+
+
+@pytest.mark.parametrize(
+    ("alert", "says"),
+    [
+        ("{severty: high}", "`alert` has no field `severty`; did you mean `severity`?"),
+        ("{severity: hihg}", "'hihg' is not a severity"),
+        ("{sorce: {ip: 1.2.3.4}}", "`alert` has no field `sorce`; did you mean `source`?"),
+        ("{source: {io: 1.2.3.4}}", "`source` has no field `io`; did you mean `ip`?"),
+        ("{source: {ip: 1.2.3}}", "`ip`: '1.2.3' does not appear to be"),
+        ("{title: 7}", "`title` is text, and this is 7"),
+        ("{attack: T1110}", "`attack` is a list, and this is 'T1110'"),
+        ("{attack: [1110]}", "entry 1 of `attack` is text, and this is 1110"),
+        ("{user: {uid: x}}", "`user` needs `name`"),
+        ("{status: opened}", "did you mean `open`?"),
+        ("{observables: [{type: ipp, value: x}]}", "did you mean `ip`?"),
+        ("{time: yesterday}", "`time` is a time, as 2026-05-06T10:00:00Z, and this is 'yesterday'"),
+        ("{from: 7}", "`from` is the name of a file below samples/"),
+    ],
+)
+def test_the_alert_of_a_test_is_one_of_the_model(alert: str, says: str) -> None:
+    """Each field at its own place; what every alert of a test has need not be said."""
+    assert says in told(only(tested("joins: []", alert)))
+
+
+def test_a_sample_is_one_that_there_is() -> None:
+    """Where the folder of samples is known; what a sample has itself is not asked for."""
+    text = tested("joins: []", "{from: suricata/port_sacn.json, user: {uid: x}}")
+    samples = ROOT / "playbooks" / "samples"
+    (missing,) = check_all([read_text(text, "p.yaml", "p")], CAPABILITIES, None, samples).findings
+    assert told(missing) == "there is no sample `suricata/port_sacn.json`; did you mean `suricata/port_scan.json`?"
+    assert codes(text) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("given: {intel.lokup_ip: {score: 1}}", "neither an action nor a step is named `intel.lokup_ip`; did you"),
+        ("given: {steps.lok: {score: 1}}", "is named `steps.lok`; did you mean `steps.look`?"),
+        ("given: {sure: {score: 1}}", "`sure` is no call: it is `approval:`, which nothing answers here"),
+        ("given: {look: {scroe: 1}}", "the answer has no `scroe`; did you mean `score`?"),
+        ("given: {look: {score: high}}", "`score` is a whole number, and this is 'high'"),
+        ("given: {look: [{score: 1}, {score: 900}]}", "`score` is at most 100, and this is 900"),
+        ("given: {look: {fails: timout}}", "no failure is named `timout`; did you mean `timeout`?"),
+        ("given: {look: 7}", "`look` is an answer: a mapping of fields"),
+        ("given: {look: [{when: {it: 1}, then: {score: 1}}]}", "`intel.lookup_ip` takes no `it`; did you mean `ip`?"),
+        ("given: {look: [{when: {ip: 1.2.3}, then: {score: 1}}]}", "`ip`: '1.2.3'"),
+        ("given: {look: [{when: {}, then: {score: 1}}, {score: 2}]}", "either all of the list have `when` and `then`"),
+        ("answers: {shure: approve}", "no approval or question has the id `shure`; did you mean `sure`?"),
+        ("answers: {look: approve}", "no approval or question has the id `look`"),
+        ("answers: {sure: aprove}", "'aprove' is no answer to an approval; did you mean `approve`?"),
+        (
+            "answers: {asked: good}",
+            "'good' is no answer to a question: say its fields, or `expire`; its fields: verdict",
+        ),
+        ("answers: {asked: {verdict: godo}}", "did you mean `good`?"),
+        ("answers: {asked: {verdit: good, verdict: good}}", "the question has no field `verdit`; did you mean"),
+        ("answers: {asked: {score: 5}}", "`asked` needs `verdict`"),
+        ("answers: {asked: {verdict: good, trust: sigend}}", "did you mean `signed`?"),
+        ("joins: [{after: 5, alert: {}}]", "5 has no unit"),
+        ("joins: [{after: 5m, alert: {sevrity: low}}]", "did you mean `severity`?"),
+        ("at: tomorrow", "`at`: 'tomorrow' is no time"),
+        ("schedule: true", "this test has `alert` and `schedule`"),
+        ("calendars: {office: {}}", "the playbook reads no `calendars.office`"),
+        ("lists: {vips: []}", "the playbook reads no `lists.vips`"),
+    ],
+)
+def test_what_a_test_says_fits_the_playbook(words: str, says: str) -> None:
+    """What actions and people answer, what joins, when it is."""
+    assert any(says in told(one) for one in found(tested(words)))
+    assert set(codes(tested(words))) <= {"test", "value"}
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("calls: [intel.lokup_ip]", "no action is named `intel.lokup_ip`; did you mean `intel.lookup_ip`?"),
+        ("calls: [{intel.lookup_ip: {it: 1}}]", "`intel.lookup_ip` takes no `it`; did you mean `ip`?"),
+        ("calls: [{intel.lookup_ip: {ip: 1.2.3}}]", "`ip`: '1.2.3'"),
+        ("not_called: [firewall.blok_ip]", "did you mean `firewall.block_ip`?"),
+        ("undone: [blok]", "no step has the id `blok`; did you mean `block`?"),
+        ("asked: [shure]", "no step has the id `shure`; did you mean `sure`?"),
+        ("outputs: {score: 1}", "the playbook gives no `score`"),
+        ("ends: succes", "did you mean `success`?"),
+        ("start: false", "no key `start` here; did you mean `starts`?"),
+    ],
+)
+def test_what_a_test_expects_could_come(words: str, says: str) -> None:
+    """Actions, their parameters, steps, outputs."""
+    text = tested("joins: []").replace("expect: {}", f"expect: {{{words}}}")
+    assert any(says in told(one) for one in found(text))
+
+
+def test_a_good_test_has_no_findings() -> None:
+    """All that one can say, as it is meant."""
+    words = (
+        "at: 2026-05-06T10:00:00Z, given: {intel.lookup_ip: {score: 5}, steps.look: [{fails: timeout}, {score: 5}],"
+        " block: [{when: {ip: 203.0.113.7}, then: {blocked: true}}]},"
+        " answers: {sure: deny, asked: {verdict: bad, by: bob, trust: signed}},"
+        " joins: [{after: 5m, alert: {title: again}}]"
+    )
+    assert codes(tested(words)) == []
+    assert codes(tested("answers: {sure: expire, asked: expire}")) == []
+
+
+def test_a_read_of_all_routes_answers_for_each_of_them() -> None:
+    """By what it gives, or by the answers and those that failed."""
+    of = STEPS.replace('ip }}"}\n- id: sure', 'ip }}"}\n  all_routes: true\n- id: sure')
+    for good in ("{score: 5}", "{answers: [{score: 5}, {score: 6}], failed: [timeout, {kind: rejected}]}"):
+        assert codes(tested(f"given: {{look: {good}}}", of=of)) == []
+    for wrong in ("{answers: [{scroe: 5}]}", "{failed: [tmeout]}", "{answers: {score: 5}}"):
+        assert codes(tested(f"given: {{look: {wrong}}}", of=of)) == ["test"]
+
+
+def test_what_a_sub_playbook_answers_are_its_outputs() -> None:
+    """Or how it fails."""
+    called = sub("- wait: {for: 1s}", "title: Called\noutputs: {score: '{{ 5 }}'}\n")
+    of = "- id: call\n  playbook: called"
+    for good in ("{score: 7}", "{fails: timeout}"):
+        assert all_of({"p": tested(f"given: {{steps.call: {good}}}", of=of), "called": called}).findings == ()
+    (wrong,) = all_of({"p": tested("given: {steps.call: {scroe: 7}}", of=of), "called": called}).findings
+    assert told(wrong) == "the answer has no `scroe`; did you mean `score`?"
+
+
+def test_inputs_of_a_test_fit_those_of_the_playbook() -> None:
+    """All that are needed, each of its type."""
+    text = sub("- wait: {for: 1s}", "title: A\ninputs: {who: account, hours: {type: number, default: 2}}\n")
+    text += "tests:\n  - {name: a, inputs: {%s}, expect: {}}\n"
+    assert codes(text % "who: bob") == []
+    assert told(only(text % "hours: 2")) == "`inputs` needs `who`; add it, or give it a `default:`"
+    assert "did you mean `who`?" in told(only(text % "who: bob, wo: bob"))
+    assert "the value is a number" in told(only(text % "who: bob, hours: two"))
+
+
+def test_something_starts_every_test() -> None:
+    """An alert, a schedule, inputs; none that the trigger does not have."""
+    nothing = f"{TESTS}  - {{name: more, expect: {{}}}}\n"
+    assert "nothing starts it here" in only(steps(STEPS, tests=nothing)).message
+    clock = sub("- wait: {for: 1s}") + "tests:\n  - {name: a, %s, expect: {}}\n"
+    assert "this playbook has no schedule" in only(clock % "schedule: true").message
+    assert "it has no `match`" in only(clock % "alert: {}").message
+    joined = tested("joins: [{after: 1m, alert: {}}]").replace("  key: alert.source.ip\n", "")
+    assert "its trigger has no `key`" in only(joined).message
+
+
+def test_two_tests_have_two_names() -> None:
+    """So that it is known which of them failed."""
+    again = "  - {name: starts, alert: {severity: low}, expect: {starts: false}}\n"
+    assert "two tests are named 'starts'" in only(steps(STEPS, tests=TESTS + again)).message
+
+
+def test_a_list_of_a_test_has_entries_of_the_type_of_the_list() -> None:
+    """Where the site is known."""
+    known = site(vips=("ip", ["192.0.2.1"]))
+    of = STEPS.replace("- id: look\n", "- id: look\n  unless: alert.source.ip in lists.vips\n")
+    assert codes(tested("lists: {vips: [192.0.2.7]}", of=of), known) == []
+    assert "`lists.vips`: '1.2.3'" in only(tested("lists: {vips: [1.2.3]}", of=of), known).message
+    assert "did you mean `vips`?" in told(only(tested("lists: {vip: []}", of=of), known))
+    assert codes(tested("lists: {vips: [1.2.3]}", of=of)) == []
