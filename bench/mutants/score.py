@@ -66,6 +66,7 @@ class Score:
 
     name: str
     judged: Sequence[Judged]
+    seed: int = 0
 
     @property
     def failed(self) -> list[Judged]:
@@ -109,7 +110,7 @@ def trial(originals: Sequence[Original], capabilities: Capabilities, seed: int, 
     sources = {one.file: Source(one.text) for one in originals}
     judge = Judge(capabilities)
     made = _mutations(originals, sources, rng, count)
-    return Score("all", [judge.judged(original, mutation) for original, mutation in made])
+    return Score("all", [judge.judged(original, mutation) for original, mutation in made], seed)
 
 
 def _mutations(
@@ -124,6 +125,11 @@ def _mutations(
             if mutation is not None:
                 yield original, mutation
                 break
+
+
+def world_of(original: Original, capabilities: Capabilities) -> World:
+    """What a playbook of the corpus runs in."""
+    return World(capabilities, SAMPLES, original.folder.site, original.folder.playbooks)
 
 
 class Judge:
@@ -152,9 +158,7 @@ class Judge:
         return (one for one in loaded.findings if one.place.file == original.file)
 
     def _failures(self, original: Original, text: str) -> frozenset[Failure]:
-        folder = original.folder
-        world = World(self._capabilities, SAMPLES, folder.site, folder.playbooks)
-        return failures_of(text, original.name, world)
+        return failures_of(text, original.name, world_of(original, self._capabilities))
 
 
 def _that_count(original: Original, mutation: Mutation, happened: frozenset[Failure]) -> frozenset[Failure]:

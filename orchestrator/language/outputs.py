@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from types import GenericAlias
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model
 
 from orchestrator.contract import Capability
 from orchestrator.language.typed import Spec
+
+Trust = Literal["signed", "principal", "unverified", "silence"]
+"""How far it is known who answered"""
 
 
 class Output(BaseModel):
@@ -25,7 +28,7 @@ class ApprovalOutput(Output):
 
     by: str | None = None
     at: datetime | None = None
-    trust: str | None = None
+    trust: Trust | None = None
     note: str = ""
     auto: bool = False
 
@@ -49,7 +52,7 @@ class Refused(Output):
 def annotated_output(fields: Mapping[str, Spec]) -> dict[str, Any]:
     """Of a question: its fields, and who answered."""
     own = {name: spec.annotation | None if spec.may_be_absent else spec.annotation for name, spec in fields.items()}
-    return {**own, "by": str | None, "at": datetime | None, "trust": str | None}
+    return {**own, "by": str | None, "at": datetime | None, "trust": Trust | None}
 
 
 @lru_cache(maxsize=500)

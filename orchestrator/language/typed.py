@@ -124,7 +124,7 @@ def _valid(annotation: Any, value: Any) -> Any:
     try:
         return _adapter(annotation).validate_python(value, strict=strict)
     except ValidationError as error:
-        message, hint = worded("the value", error.errors(include_url=False)[0])
+        message, hint = worded("the value", error.errors(include_url=False)[-1 if strict else 0])  # `float` comes last
         raise ValueError(f"{message}; {hint}" if hint else message) from None
 
 

@@ -129,7 +129,8 @@ def test_a_default_is_checked_against_the_model_that_it_stands_for(default: str,
 
 def test_what_a_default_leaves_out_may_be_absent() -> None:
     """A field that the model needs, and the default has not."""
-    text = f"{LOOK}  on_error: continue\n  default: {{score: 0}}\n- stop: success\n  message: '{{{{ steps.look.output.%s }}}}'"
+    text = f"{LOOK}  on_error: continue\n  default: {{score: 0}}\n- stop: success\n"
+    text += "  message: '{{ steps.look.output.%s }}'"
     assert codes(steps(text % "score")) == []
     assert codes(steps(text % "ip")) == ["may_be_absent"]
 

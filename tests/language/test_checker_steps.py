@@ -184,7 +184,8 @@ def test_a_loop_in_a_loop_has_another_name_for_its_item() -> None:
 
 def test_a_loop_that_repeats_shows_its_last_turn() -> None:
     """To `until`, and to what comes after it; `loop.index` counts its turns."""
-    text = f"- repeat:\n    until: steps.look.output.score > 50 or loop.index > 2\n    times: 5\n    steps:\n{inside(LOOK, 6)}"
+    until = "steps.look.output.score > 50 or loop.index > 2"
+    text = f"- repeat:\n    until: {until}\n    times: 5\n    steps:\n{inside(LOOK, 6)}"
     assert codes(steps(text + SCORE)) == []
     assert codes(steps(text.replace("output.score", "output.scroe"))) == ["type"]
 
@@ -207,7 +208,8 @@ def test_every_value_of_a_choice_has_its_case_and_every_case_can_come(switch: st
 
 def test_the_case_of_a_step_that_succeeded_has_its_output() -> None:
     """As `when: steps.x.ok` has."""
-    text = f"{LOOK}  on_error: continue\n- switch: steps.look.status\n  cases:\n    %s:\n{inside(SCORE, 6)}  default: [{{wait: {{for: 1s}}}}]\n"
+    text = f"{LOOK}  on_error: continue\n- switch: steps.look.status\n  cases:\n    %s:\n{inside(SCORE, 6)}"
+    text += "  default: [{wait: {for: 1s}}]\n"
     assert codes(steps(text % "succeeded")) == []
     assert codes(steps(text % "failed")) == ["may_be_absent"]
 

@@ -24,7 +24,7 @@ STEPS = """
 ALERT = "{source: {ip: 203.0.113.7}, user: {name: alice}}"
 
 
-def tested(words: str, alert: str = ALERT, of: str = STEPS) -> str:
+def with_test(words: str, alert: str = ALERT, of: str = STEPS) -> str:
     """A playbook with one test more."""
     return steps(of, tests=f"{TESTS}  - {{name: more, alert: {alert}, expect: {{}}, {words}}}\n")
 
@@ -35,7 +35,7 @@ def tested(words: str, alert: str = ALERT, of: str = STEPS) -> str:
         ("{severty: high}", "`alert` has no field `severty`; did you mean `severity`?"),
         ("{severity: hihg}", "'hihg' is not a severity"),
         ("{sorce: {ip: 1.2.3.4}}", "`alert` has no field `sorce`; did you mean `source`?"),
-        ("{source: {io: 1.2.3.4}}", "`source` has no field `io`; did you mean `ip`?"),
+        ("{source: {io: 1.2.3.4}}", "`source` has no field `io`; known: host, ip, port, user"),
         ("{source: {ip: 1.2.3}}", "`ip`: '1.2.3' does not appear to be"),
         ("{title: 7}", "`title` is text, and this is 7"),
         ("{attack: T1110}", "`attack` is a list, and this is 'T1110'"),
@@ -49,12 +49,12 @@ def tested(words: str, alert: str = ALERT, of: str = STEPS) -> str:
 )
 def test_the_alert_of_a_test_is_one_of_the_model(alert: str, says: str) -> None:
     """Each field at its own place; what every alert of a test has need not be said."""
-    assert says in told(only(tested("joins: []", alert)))
+    assert says in told(only(with_test("joins: []", alert)))
 
 
 def test_a_sample_is_one_that_there_is() -> None:
     """Where the folder of samples is known; what a sample has itself is not asked for."""
-    text = tested("joins: []", "{from: suricata/port_sacn.json, user: {uid: x}}")
+    text = with_test("joins: []", "{from: suricata/port_sacn.json, user: {uid: x}}")
     samples = ROOT / "playbooks" / "samples"
     (missing,) = check_all([read_text(text, "p.yaml", "p")], CAPABILITIES, None, samples).findings
     assert told(missing) == "there is no sample `suricata/port_sacn.json`; did you mean `suricata/port_scan.json`?"
@@ -72,7 +72,7 @@ def test_a_sample_is_one_that_there_is() -> None:
         ("given: {look: [{score: 1}, {score: 900}]}", "`score` is at most 100, and this is 900"),
         ("given: {look: {fails: timout}}", "no failure is named `timout`; did you mean `timeout`?"),
         ("given: {look: 7}", "`look` is an answer: a mapping of fields"),
-        ("given: {look: [{when: {it: 1}, then: {score: 1}}]}", "`intel.lookup_ip` takes no `it`; did you mean `ip`?"),
+        ("given: {look: [{when: {it: 1}, then: {score: 1}}]}", "`intel.lookup_ip` takes no `it`; known: ip"),
         ("given: {look: [{when: {ip: 1.2.3}, then: {score: 1}}]}", "`ip`: '1.2.3'"),
         ("given: {look: [{when: {}, then: {score: 1}}, {score: 2}]}", "either all of the list have `when` and `then`"),
         ("answers: {shure: approve}", "no approval or question has the id `shure`; did you mean `sure`?"),
@@ -96,15 +96,15 @@ def test_a_sample_is_one_that_there_is() -> None:
 )
 def test_what_a_test_says_fits_the_playbook(words: str, says: str) -> None:
     """What actions and people answer, what joins, when it is."""
-    assert any(says in told(one) for one in found(tested(words)))
-    assert set(codes(tested(words))) <= {"test", "value"}
+    assert any(says in told(one) for one in found(with_test(words)))
+    assert set(codes(with_test(words))) <= {"test", "value"}
 
 
 @pytest.mark.parametrize(
     ("words", "says"),
     [
         ("calls: [intel.lokup_ip]", "no action is named `intel.lokup_ip`; did you mean `intel.lookup_ip`?"),
-        ("calls: [{intel.lookup_ip: {it: 1}}]", "`intel.lookup_ip` takes no `it`; did you mean `ip`?"),
+        ("calls: [{intel.lookup_ip: {it: 1}}]", "`intel.lookup_ip` takes no `it`; known: ip"),
         ("calls: [{intel.lookup_ip: {ip: 1.2.3}}]", "`ip`: '1.2.3'"),
         ("not_called: [firewall.blok_ip]", "did you mean `firewall.block_ip`?"),
         ("undone: [blok]", "no step has the id `blok`; did you mean `block`?"),
@@ -116,7 +116,7 @@ def test_what_a_test_says_fits_the_playbook(words: str, says: str) -> None:
 )
 def test_what_a_test_expects_could_come(words: str, says: str) -> None:
     """Actions, their parameters, steps, outputs."""
-    text = tested("joins: []").replace("expect: {}", f"expect: {{{words}}}")
+    text = with_test("joins: []").replace("expect: {}", f"expect: {{{words}}}")
     assert any(says in told(one) for one in found(text))
 
 
@@ -128,17 +128,17 @@ def test_a_good_test_has_no_findings() -> None:
         " answers: {sure: deny, asked: {verdict: bad, by: bob, trust: signed}},"
         " joins: [{after: 5m, alert: {title: again}}]"
     )
-    assert codes(tested(words)) == []
-    assert codes(tested("answers: {sure: expire, asked: expire}")) == []
+    assert codes(with_test(words)) == []
+    assert codes(with_test("answers: {sure: expire, asked: expire}")) == []
 
 
 def test_a_read_of_all_routes_answers_for_each_of_them() -> None:
     """By what it gives, or by the answers and those that failed."""
     of = STEPS.replace('ip }}"}\n- id: sure', 'ip }}"}\n  all_routes: true\n- id: sure')
     for good in ("{score: 5}", "{answers: [{score: 5}, {score: 6}], failed: [timeout, {kind: rejected}]}"):
-        assert codes(tested(f"given: {{look: {good}}}", of=of)) == []
+        assert codes(with_test(f"given: {{look: {good}}}", of=of)) == []
     for wrong in ("{answers: [{scroe: 5}]}", "{failed: [tmeout]}", "{answers: {score: 5}}"):
-        assert codes(tested(f"given: {{look: {wrong}}}", of=of)) == ["test"]
+        assert codes(with_test(f"given: {{look: {wrong}}}", of=of)) == ["test"]
 
 
 def test_what_a_sub_playbook_answers_are_its_outputs() -> None:
@@ -146,8 +146,8 @@ def test_what_a_sub_playbook_answers_are_its_outputs() -> None:
     called = sub("- wait: {for: 1s}", "title: Called\noutputs: {score: '{{ 5 }}'}\n")
     of = "- id: call\n  playbook: called"
     for good in ("{score: 7}", "{fails: timeout}"):
-        assert all_of({"p": tested(f"given: {{steps.call: {good}}}", of=of), "called": called}).findings == ()
-    (wrong,) = all_of({"p": tested("given: {steps.call: {scroe: 7}}", of=of), "called": called}).findings
+        assert all_of({"p": with_test(f"given: {{steps.call: {good}}}", of=of), "called": called}).findings == ()
+    (wrong,) = all_of({"p": with_test("given: {steps.call: {scroe: 7}}", of=of), "called": called}).findings
     assert told(wrong) == "the answer has no `scroe`; did you mean `score`?"
 
 
@@ -168,7 +168,7 @@ def test_something_starts_every_test() -> None:
     clock = sub("- wait: {for: 1s}") + "tests:\n  - {name: a, %s, expect: {}}\n"
     assert "this playbook has no schedule" in only(clock % "schedule: true").message
     assert "it has no `match`" in only(clock % "alert: {}").message
-    joined = tested("joins: [{after: 1m, alert: {}}]").replace("  key: alert.source.ip\n", "")
+    joined = with_test("joins: [{after: 1m, alert: {}}]").replace("  key: alert.source.ip\n", "")
     assert "its trigger has no `key`" in only(joined).message
 
 
@@ -182,7 +182,7 @@ def test_a_list_of_a_test_has_entries_of_the_type_of_the_list() -> None:
     """Where the site is known."""
     known = site(vips=("ip", ["192.0.2.1"]))
     of = STEPS.replace("- id: look\n", "- id: look\n  unless: alert.source.ip in lists.vips\n")
-    assert codes(tested("lists: {vips: [192.0.2.7]}", of=of), known) == []
-    assert "`lists.vips`: '1.2.3'" in only(tested("lists: {vips: [1.2.3]}", of=of), known).message
-    assert "did you mean `vips`?" in told(only(tested("lists: {vip: []}", of=of), known))
-    assert codes(tested("lists: {vips: [1.2.3]}", of=of)) == []
+    assert codes(with_test("lists: {vips: [192.0.2.7]}", of=of), known) == []
+    assert "`lists.vips`: '1.2.3'" in only(with_test("lists: {vips: [1.2.3]}", of=of), known).message
+    assert "did you mean `vips`?" in told(only(with_test("lists: {vip: []}", of=of), known))
+    assert codes(with_test("lists: {vips: [1.2.3]}", of=of)) == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import ValidationError
 
@@ -12,7 +12,7 @@ from orchestrator.language.checking.actions import annotated, literal
 from orchestrator.language.checking.beginnings import alert, fields, moment
 from orchestrator.language.checking.checker import did_you_mean
 from orchestrator.language.model import ActionStep, ApprovalStep, AskStep, PlaybookStep, Step
-from orchestrator.language.outputs import all_routes_of
+from orchestrator.language.outputs import Trust, all_routes_of
 from orchestrator.language.reference_reader import CalendarDocument
 from orchestrator.language.tested import Test
 from orchestrator.language.typed import Spec
@@ -22,7 +22,6 @@ from orchestrator.language.yaml_reader import Path
 if TYPE_CHECKING:
     from orchestrator.language.checking.walk import Checker
 
-TRUST = ("signed", "principal", "unverified", "silence")
 VERDICTS = ("approve", "deny", "expire")
 
 
@@ -262,7 +261,10 @@ def _fields(check: Checker, step: AskStep, answer: Any, path: Path) -> None:
         message = f"{called(path)}: {said(answer)} is no answer to a question: say its fields, or `expire`"
         check.say(path, "test", message, f"its fields: {known}")
         return
-    about: dict[str, Spec] = {"by": Spec(type="text", optional=True), "trust": Spec(choice=TRUST, optional=True)}
+    about: dict[str, Spec] = {
+        "by": Spec(type="text", optional=True),
+        "trust": Spec(choice=get_args(Trust), optional=True),
+    }
     fields(check, path, {**about, **step.ask.fields}, answer, "the question has no field")
 
 
