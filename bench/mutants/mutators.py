@@ -412,7 +412,9 @@ MUTATORS: Mapping[str, Mutator] = {
     "misspell a test": _word(Kind.TEST),
     "misspell a text in an expression": _word(Kind.STRING),
     "number for text": _retyped(lambda old, rng: str(rng.choice([0, 7, 1.5, 100])), _is_text),
-    "text for number": _retyped(lambda old, rng: rng.choice([f'"{old}"', "many"]), _is_number),
+    "text for number": _retyped(
+        lambda old, rng: rng.choice([f'"{old}"', "many"]) if old[0].isdigit() else "many", _is_number
+    ),
     "text for boolean": _retyped(lambda old, rng: rng.choice(['"true"', "yes", "no", '"false"']), _is_truth),
     "list for scalar": _retyped(lambda old, rng: f"[{old}]", lambda part: part.scalar is not None),
     "mapping for scalar": _retyped(lambda old, rng: f"{{value: {old}}}", lambda part: part.scalar is not None),

@@ -77,7 +77,8 @@ def _of_test(playbook: Playbook, test: Test, world: World) -> Iterator[Failure]:
     except Unforeseen:
         return  # the test expects something else
     except ReferenceRefused as refused:
-        yield Failure("load", test.name, str(refused))
+        if world.site is not None:  # without a site no list is there but those of the test
+            yield Failure("load", test.name, str(refused))
     except TocsinError as mistake:
         yield Failure("test", test.name, str(mistake))
     except Exception as error:  # noqa: BLE001 - nothing but a TocsinError may ever come out

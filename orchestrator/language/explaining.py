@@ -37,8 +37,9 @@ def _follows(path: Path, kind: str, document: Document) -> bool:
 
 
 def _near_kinds(step: Any) -> list[str]:
-    """The kinds of step that its keys may be meant for."""
-    words = [str(word) for word in step] if isinstance(step, dict) else []
+    """The kinds of step that keys which nothing has may be meant for."""
+    known = {field.alias or name for name, field in STEPS["action"].model_fields.items()}
+    words = [str(word) for word in step if word not in known] if isinstance(step, dict) else []
     return [near[0] for word in words if (near := difflib.get_close_matches(word, STEPS, n=1))]
 
 

@@ -161,7 +161,7 @@ def _word_unfit(given: Scalar | Const) -> str | None:
 def _travels(wanted: Scalar | Const, given: Scalar | Const) -> bool:
     """Whether a value fits once it was written as JSON and read again."""
     if is_of(given, datetime):
-        return wanted.cls is str or issubclass(wanted.cls, datetime)
+        return (wanted.cls is str and isinstance(wanted, Scalar)) or issubclass(wanted.cls, datetime)
     if is_of(given, timedelta):
         return wanted.cls is float
     return is_text(given) and issubclass(wanted.cls, date | time | timedelta | UUID)

@@ -398,6 +398,16 @@ def shown_of(node: nodes.Node) -> str:
     if isinstance(node, nodes.Const):
         return repr(node.value) if isinstance(node.value, str) else str(node.value).lower()
     if isinstance(node, nodes.Filter):
-        of = f"({shown_of(node.args[0])})" if node.name == "map" and node.args else ""
-        return f"what `| {node.name}{of}` gives"
+        return _shown_of_filter(node)
     return "now()" if isinstance(node, nodes.Call) and called(node) == "now" else UNNAMED
+
+
+def _shown_of_filter(node: nodes.Filter) -> str:
+    """What a filter gives, with the value that the first of its chain is given."""
+    names, inner = [], node
+    while isinstance(inner, nodes.Filter) and inner.node is not None:
+        of = f"({shown_of(inner.args[0])})" if inner.name == "map" and inner.args else ""
+        names.append(f"| {inner.name}{of}")
+        inner = inner.node
+    path = shown_of(inner) if path_of(inner) is not None else ""
+    return f"what `{' '.join([path, *reversed(names)]).strip()}` gives"

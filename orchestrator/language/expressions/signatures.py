@@ -71,18 +71,18 @@ class Use:
 
     def item_at(self, path: str) -> Type:
         """The type of what a dotted path names in each item; says where an item has no such field."""
-        return reached(self.value.item, path, self.say)
+        return reached(self.value.item, path, self.say, self.an_item)
 
 
 Rule = Callable[[Use], Type]
 """From where it is used to the type of what it gives."""
 
 
-def reached(base: Type, path: str, say: Say) -> Type:
+def reached(base: Type, path: str, say: Say, of: str = "the value") -> Type:
     """The type of what a dotted path names; a number in it is a place of a list."""
     names = path.split(".")
     for depth, name in enumerate(names):
-        shown = ".".join(names[:depth]) or "an item"
+        shown = ".".join(names[:depth]) or of
         place = name.isascii() and name.isdigit() and any(isinstance(kind, ListOf) for kind in base.kinds)
         base = field_of(base, constant(int(name) if place else name), say, shown)
     return base
@@ -145,7 +145,7 @@ def _one_named(base: MapOf | Record | Model, key: Kind, say: Say, shown: str) ->
         if key.value in fields:
             return as_type(fields[key.value])
         known = f"known: {', '.join(sorted(fields)[:12])}"
-        prefix = f"{shown}." if shown.isidentifier() or "." in shown else ""
+        prefix = f"{shown}." if " " not in shown else ""
         say(f"{shown} has no field {key.value!r}", near(key.value, fields, prefix) or known)
         return UNKNOWN
     words = words_of(key)
