@@ -14,7 +14,7 @@ from bench.mutants.source import Source
 from bench.mutants.truth import Failure, World, failures_of
 from orchestrator.errors import Finding
 from orchestrator.language.interpreter import Capabilities
-from orchestrator.language.loader import check_all, read_text
+from orchestrator.language.loader import Loaded, check_all, read_text
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Judged:
     mutation: Mutation
     findings: tuple[Finding, ...]
     failures: frozenset[Failure]
+    refused: bool = False
 
     @property
     def failed(self) -> bool:
@@ -33,8 +34,8 @@ class Judged:
 
     @property
     def crashed(self) -> bool:
-        """Whether the checker itself failed."""
-        return any(one.code == "checker" for one in self.findings)
+        """Whether the checker itself failed, or refused the playbook without a word."""
+        return any(one.code == "checker" for one in self.findings) or (self.refused and not self.findings)
 
     @property
     def found(self) -> bool:
@@ -144,21 +145,28 @@ class Judge:
         """The checker's word and the truth."""
         if original.file not in self._before:
             self._before[original.file] = self._failures(original, original.text)
-            self._known[original.file] = {(one.code, one.message) for one in self.findings(original, original.text)}
+            found = _of(original, self.loaded(original, original.text))
+            self._known[original.file] = {(one.code, one.message) for one in found}
         known = self._known[original.file]
-        new = tuple(one for one in self.findings(original, mutation.text) if (one.code, one.message) not in known)
+        loaded = self.loaded(original, mutation.text)
+        new = tuple(one for one in _of(original, loaded) if (one.code, one.message) not in known)
         happened = self._failures(original, mutation.text) - self._before[original.file]
-        return Judged(original, mutation, new, _that_count(original, mutation, happened))
+        counting = _that_count(original, mutation, happened)
+        return Judged(original, mutation, new, counting, refused=original.name not in loaded.playbooks)
 
-    def findings(self, original: Original, text: str) -> Iterable[Finding]:
-        """What the checker says of a text in the place of the original."""
+    def loaded(self, original: Original, text: str) -> Loaded:
+        """What comes of a text in the place of the original."""
         read = read_text(text, original.file, original.name)
         others = [one for one in original.folder.reads.values() if one.name != original.name and one.name in read.calls]
-        loaded = check_all([read, *others], self._capabilities, original.folder.site, SAMPLES.folder)
-        return (one for one in loaded.findings if one.place.file == original.file)
+        return check_all([read, *others], self._capabilities, original.folder.site, SAMPLES.folder)
 
     def _failures(self, original: Original, text: str) -> frozenset[Failure]:
         return failures_of(text, original.name, world_of(original, self._capabilities))
+
+
+def _of(original: Original, loaded: Loaded) -> Iterable[Finding]:
+    """What was found in the file itself."""
+    return (one for one in loaded.findings if one.place.file == original.file)
 
 
 def _that_count(original: Original, mutation: Mutation, happened: frozenset[Failure]) -> frozenset[Failure]:

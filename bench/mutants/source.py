@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 import yaml
-from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
 
 Path = tuple[str | int, ...]
 
@@ -126,7 +126,7 @@ class Source:
             yield Part(here, item, at, cut, _role(state, None, item), bool(node.flow_style))
             yield from self._inside(item, here, inner)
 
-    def _wholes(self, node: Node, spans: list[tuple[int, int]]) -> list[Span]:
+    def _wholes(self, node: CollectionNode, spans: list[tuple[int, int]]) -> list[Span]:
         """What belongs to each entry of a collection, with the line or the comma that it takes up."""
         if node.flow_style:
             return [self._between_commas(spans, place) for place in range(len(spans))]
@@ -154,7 +154,7 @@ class Source:
 
     def _end(self, node: Node) -> int:
         """Where a value ends, without the blank lines that YAML counts to it."""
-        if not isinstance(node, ScalarNode) and node.value and not node.flow_style:
+        if isinstance(node, CollectionNode) and node.value and not node.flow_style:
             last = node.value[-1]
             return self._end(last[1] if isinstance(node, MappingNode) else last)
         start, end = _start(node), int(node.end_mark.index)

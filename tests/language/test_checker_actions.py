@@ -144,3 +144,12 @@ def test_the_default_of_what_is_no_action_has_its_names_and_types_too() -> None:
     loop = "- id: each\n  when: alert.host\n  for_each: {items: [1], steps: [{wait: {for: 1s}}]}\n  default: %s\n"
     assert codes(steps(loop % "{collect: []}")) == []
     assert codes(steps(loop % "{colect: []}")) == ["unknown_parameter"]
+
+
+def test_a_list_that_needs_an_entry_is_not_given_one_that_may_be_empty() -> None:
+    """A warning, until a condition has asked whether there is something in it."""
+    tag = "- action: ticket.tag\n  with: {ticket: T, tags: '{{ alert.attack }}'}\n"
+    empty = only(steps(tag))
+    assert (empty.code, empty.level, empty.hint) == ("may_be_absent", "warning", "guard it with `when: alert.attack`")
+    assert codes(steps(f"{tag}  when: alert.attack\n")) == []
+    assert codes(steps(tag.replace("'{{ alert.attack }}'", "['{{ alert.title }}']"))) == []

@@ -108,6 +108,8 @@ def _rendered(check: Checker, path: Path, value: Any, info: FieldInfo, around: A
     wanted = as_type(info) if info.is_required() else as_type(info) | NONE
     if isinstance(value, str):
         check.template(path, value, around, wanted)
+        if any(getattr(rule, "min_length", 0) for rule in info.metadata):
+            check.never_empty(path, value, around)
         return
     mismatch = unfit(wanted, check.tree(path, value, around), rendered=True)
     if mismatch is not None:

@@ -20,6 +20,7 @@ from orchestrator.language.expressions.kinds import (
     ABSENT,
     NONE,
     UNKNOWN,
+    ListOf,
     Model,
     Type,
     as_type,
@@ -155,6 +156,20 @@ class Base:
     def text(self, path: Path, source: str, around: Around) -> None:
         """Check a string that people read: whatever its value is, it is written out."""
         self.template(path, source, around, TEXT_FOR_PEOPLE)
+
+    def never_empty(self, path: Path, source: str, around: Around) -> None:
+        """Warn of a list that may be empty where one with entries is needed, unless a condition has asked for it."""
+        try:
+            node = compile_template(source).single
+        except ExpressionError:  # said already
+            return
+        named = path_of(node) if node is not None else None
+        if named is None or "*" in named or named in around.present:
+            return
+        kind = type_of(compile_template(source), self.scope(around), around.present)
+        if any(isinstance(one, ListOf) for one in kind.kinds):
+            shown = ".".join(named)
+            self.warn(path, MAY_BE_ABSENT, f"{_shown(path)}: {shown} may be empty", f"guard it with `when: {shown}`")
 
     def tree(self, path: Path, source: Any, around: Around) -> Type:
         """Check nested parameters of no known type; the type of the whole."""

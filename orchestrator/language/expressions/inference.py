@@ -133,7 +133,7 @@ class Inference:
         tool, wrong = one.tool, False
         if (mismatch := unfit(tool.takes, one.value)) is not None:
             wrong = True
-            found = found_in(None if one.of_items else one.node.node, one.value)
+            found = f"and {one.of} is {said(one.value)}" if one.of else found_in(one.node.node, one.value)
             self.say(one.node, f"{one.shown} takes {said(tool.takes)}, {found}", mismatch.hint)
         for wanted, argument, given in zip(tool.arguments, one.arguments, one.types, strict=False):
             if (mismatch := unfit(wanted, given)) is not None:
@@ -162,29 +162,34 @@ class Inference:
             name, after = literal(one.arguments[place]), place + 1
             tool = TESTS[name]
             given = Type() if tool.of_nothing else value.there
-            self.applied(_Applied(tool, one.node, given, one.arguments[after:], one.types[after:], of_items=True))
+            of = f"`{literal(one.arguments[0])}`" if place else f"an item of {shown}"
+            self.applied(_Applied(tool, one.node, given, one.arguments[after:], one.types[after:], of))
 
-        shown = shown_of(one.node.node) if one.node.node is not None else UNNAMED
+        shown = one.of or (shown_of(one.node.node) if one.node.node is not None else UNNAMED)
+        shown = "the list" if shown == UNNAMED else shown
         return Use(
             one.value,
             tuple(given.there for given in one.types),
             tuple(literal(argument) if is_literal(argument) else None for argument in one.arguments),
             self.sayer(one.node),
             test,
-            "the list" if shown == UNNAMED else shown,
+            shown,
         )
 
 
 @dataclass(frozen=True)
 class _Applied:
-    """A filter or test with what it is given; where another filter applies a test, the node is that filter."""
+    """A filter or test with what it is given.
+
+    Where another filter applies a test, the node is that filter, and `of` what messages call the value.
+    """
 
     tool: Tool
     node: nodes.Filter | nodes.Test
     value: Type
     arguments: list[nodes.Expr]
     types: list[Type]
-    of_items: bool = False
+    of: str = ""
 
     @property
     def shown(self) -> str:
@@ -404,7 +409,8 @@ def shown_of(node: nodes.Node) -> str:
 
 def _shown_of_filter(node: nodes.Filter) -> str:
     """What a filter gives, with the value that the first of its chain is given."""
-    names, inner = [], node
+    names: list[str] = []
+    inner: nodes.Expr = node
     while isinstance(inner, nodes.Filter) and inner.node is not None:
         of = f"({shown_of(inner.args[0])})" if inner.name == "map" and inner.args else ""
         names.append(f"| {inner.name}{of}")

@@ -101,16 +101,16 @@ def undefined(meter: Meter, value: Any) -> bool:
 
 
 def _equal(use: Use) -> Type:
-    use.told(equality(use.value, use.arguments[0]), "it")
+    use.told(equality(use.value, use.arguments[0]), use.shown)
     return TRUTH
 
 
 def _member(use: Use) -> Type:
     items = use.arguments[0].item
     if items.kinds and not use.arguments[0].unknown:
-        use.looked_for(use.value, items, "it")
+        use.looked_for(use.value, items, use.shown)
     else:
-        use.told(membership(use.value, use.arguments[0]), "it")
+        use.told(membership(use.value, use.arguments[0]), use.shown)
     return TRUTH
 
 
@@ -122,7 +122,7 @@ def equalto(meter: Meter, value: Any, other: Any) -> bool:
 
 def _order(op: str, name: str, example: str, holds: Callable[[int], bool]) -> None:
     def rule(use: Use) -> Type:
-        use.told(ordering(op, use.value, use.arguments[0]), "it")
+        use.told(ordering(op, use.value, use.arguments[0]), use.shown)
         return TRUTH
 
     @is_test(name, takes=Any, arguments=(Any,), rule=rule)
