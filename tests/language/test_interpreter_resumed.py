@@ -176,7 +176,7 @@ async def _carried(played: Playbook, happening: Happening, steps: tuple[int, ...
             world.traces += work.result().traces
             await _thrown_away(())
             return outcome_of(world, work.result(), begun, sizes)
-        packed = run.progress.pack(PACKER)
+        packed = run.progress.pack(PACKER, host.now())
         sizes.append(len(json.dumps(packed)))
         await _thrown_away((arrivals,))
 

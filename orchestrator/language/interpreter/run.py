@@ -119,7 +119,7 @@ class Run:
         here, failed = (*path, name), None
         leave_if_cancelled()
         begun = (*here, "@now") in self.progress.marks
-        if not begun:
+        if not begun:  # what began elsewhere has begun, whatever its condition would say by now
             await self.host.ready()
         scope.now = self.once(here, "now", self.host.now)
         try:
@@ -197,15 +197,12 @@ class Run:
         here = (*path, name)
         if name in self.progress.asked_about:
             return self._approved(name, step, path, scope)
-        if (*here, "when") in self.progress.marks:  # it has begun elsewhere: what has changed since does not count
-            return True
         looked = self.host.joined().count
         holds, reason = self.gate(name, step, scope)
         self.saw_gate(step, reason)
         if holds and name in self.covers:
             holds, reason = False, {"approval": "was not asked for"}
         if holds:
-            self.progress.marks[(*here, "when")] = True
             self.trace("step.started", name, path, reason)
             return True
         self.host.seen(looked)
