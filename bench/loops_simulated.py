@@ -45,7 +45,7 @@ class CarryingHost(LabHost):
     async def act(self, call: ActionCall, traces: tuple[Trace, ...]) -> ActionOutcome:
         """Answer, and weigh at the last call."""
         if len(self.world.attempts) == self.last - 1:
-            self.carried = len(json.dumps(self.run.progress.pack(self.run.packer)))
+            self.carried = len(json.dumps(self.run.progress.pack(self.run.packer, self.now())))
         return await super().act(call, traces)
 
 

@@ -91,6 +91,7 @@ class PausingHost(LabHost):
 
     async def ask(self, request: ApprovalRequest, traces: tuple[Trace, ...]) -> Decision:
         self.world.shown.append(request.model_dump_json())
+        await asyncio.sleep(self.takes.get(request.step, 0.0))
         decision = await super().ask(request, traces)
         self.world.said.append(("ask", request.path, 1, request.ask, str(decision.status)))
         return decision
@@ -175,7 +176,7 @@ async def _carried(played: Playbook, happening: Happening, steps: tuple[int, ...
             world.traces += work.result().traces
             await _thrown_away(())
             return outcome_of(world, work.result(), begun, sizes)
-        packed = run.progress.pack(PACKER)
+        packed = run.progress.pack(PACKER, host.now())
         sizes.append(len(json.dumps(packed)))
         await _thrown_away((arrivals,))
 
@@ -471,3 +472,21 @@ def test_time_that_people_take_is_given_back_also_where_the_run_goes_on_elsewher
     for count in range(whole.begun):
         outcome = carried(played, happening, count, NEVER)
         assert (outcome.status, outcome.said, outcome.steps) == ("succeeded", whole.said, whole.steps)
+
+
+def test_what_people_were_shown_stays_as_it_was_shown() -> None:
+    """Whatever joins while they think, and wherever the run goes on meanwhile."""
+    played = playbook("""
+        - parallel:
+            - do:
+                - {id: sure, approval: {ask: "With {{ joined_count }}?", covers: [held]}}
+                - {id: held, action: lab.hold, with: {what: "{{ joined_count }} joined"}, keep: true}
+            - {id: verdict, ask: {text: "With {{ joined_count }}?"}}
+            - do: [{wait: {for: 10m}}, {id: meanwhile, action: lab.note, with: {what: x}}]
+    """)
+    takes = {"sure": 3600, "verdict": 3600}
+    happening = Happening(answers={"sure": "approve", "verdict": "done"}, takes=takes, joins=[(60, {}), (120, {})])
+    whole = carried(played, happening)
+    for count in range(whole.begun):
+        outcome = carried(played, happening, count, NEVER)
+        assert (outcome.said, outcome.shown) == (whole.said, whole.shown)

@@ -115,37 +115,42 @@ class Run:
         self.progress.end(here, before, scope)
 
     async def _carried_out(self, name: str, step: Step, path: Path, scope: Scope) -> StepFailed | None:
-        """The step's own work, of which its state is left; what of it failed."""
+        """Whether the step runs, and its work: its state is left in the scope. How it failed, if it did."""
         here, failed = (*path, name), None
         leave_if_cancelled()
         begun = (*here, "@now") in self.progress.marks
-        if not begun:
+        if not begun:  # what began elsewhere has begun, whatever its condition would say by now
             await self.host.ready()
         scope.now = self.once(here, "now", self.host.now)
         try:
             if not begun and not self._wanted(name, step, path, scope):
                 return None
-            self.saw(step, "run")
-            self.host.show(step.name or name)
-            state = await self._in_time(name, step, here, scope)
+            state = await self._work(name, step, here, scope)
             body: dict[str, Any] = {"status": state["status"]}
         except StepFailed as failure:
             failed = failure
             state, body = self._state_of(step, failure)
+        scope.steps[name] = state
+        self.trace("step.ended", name, path, body)
+        return failed
+
+    async def _work(self, name: str, step: Step, here: Path, scope: Scope) -> State:
+        """The state that the step's own work comes to; where it ends the run, or is cut short, that is told."""
+        self.saw(step, "run")
+        self.host.show(step.name or name)
+        try:
+            return await self._in_time(name, step, here, scope)
         except RunStopped as end:
             if end.step == name:
                 scope.steps[name] = told(StepStatus.SUCCEEDED)
-                self.trace("step.ended", name, path, {"status": StepStatus.SUCCEEDED, "stop": end.message})
+                self.trace("step.ended", name, here[:-1], {"status": StepStatus.SUCCEEDED, "stop": end.message})
             raise
         except asyncio.CancelledError:
             self.cut_at = self.cut_at or (name if self.ending else None)
             error = StepError(kind=FailureKind.REFUSED_BY_POLICY, message="cut short: what it stands in had to end")
             scope.steps[name], body = self._state_of(step, StepFailed(name, error))
-            self.trace("step.ended", name, path, body)
+            self.trace("step.ended", name, here[:-1], body)
             raise
-        scope.steps[name] = state
-        self.trace("step.ended", name, path, body)
-        return failed
 
     def _state_of(self, step: Step, failed: StepFailed) -> tuple[State, dict[str, Any]]:
         """A step that has failed, as later steps see it and as it is told."""
@@ -192,15 +197,12 @@ class Run:
         here = (*path, name)
         if name in self.progress.asked_about:
             return self._approved(name, step, path, scope)
-        if (*here, "when") in self.progress.marks:  # it has begun elsewhere: what has changed since does not count
-            return True
         looked = self.host.joined().count
         holds, reason = self.gate(name, step, scope)
         self.saw_gate(step, reason)
         if holds and name in self.covers:
             holds, reason = False, {"approval": "was not asked for"}
         if holds:
-            self.progress.marks[(*here, "when")] = True
             self.trace("step.started", name, path, reason)
             return True
         self.host.seen(looked)
