@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Literal
 
 from cyclopts import App
 
 from orchestrator.actions.catalog import Catalog, scan
 from orchestrator.alerts.decode import decode_sample
-from orchestrator.cli.console import as_json, err, say
+from orchestrator.cli.console import say
+from orchestrator.cli.findings import Form, complain_of, tell
 from orchestrator.cli.playbook_tests import Tested
 from orchestrator.errors import Finding, FindingLevel
 from orchestrator.language.loader import Loaded, load_playbook, load_playbooks, read_file
-from orchestrator.language.reference_files import load_reference
+from orchestrator.language.reference import ReferenceData
+from orchestrator.language.reference_files import LoadedReference, load_reference
 from orchestrator.language.simulator import Coverage, simulate_all
 from orchestrator.settings import load_settings
 
@@ -25,30 +26,25 @@ def add_to(app: App) -> None:
     app.command(run_tests, name="test")
 
 
-def check(*files: Path, json: bool = False, form: Literal["text", "json", "github"] = "text") -> None:
-    """Read the playbooks and say everything that is wrong with them, with file, line and likely fix.
+def check(*files: Path, json: bool = False, form: Form = "text") -> None:
+    """Read the playbooks, lists and calendars, and say all that is wrong with them, with file, line and likely fix.
 
     Parameters
     ----------
     files
-        Files to check; all of the playbooks' folder where none is named.
+        Playbooks to check; all of the playbooks' folder, its lists and its calendars where none is named.
     json
         One line of JSON: file, line, column, code, message, hint and level of each finding.
     form
-        `json` as above, `github` for annotations of a pull request.
+        `json` as above, `sarif` for the dashboards of scanners, `github` for annotations of a pull request.
     """
     form = "json" if json else form
-    loaded = _load(files, scan())
-    for finding in loaded.findings:
-        _tell(finding, form)
-    if form == "json":
-        as_json([_as_dict(finding) for finding in loaded.findings])
-    elif form == "text":
-        say(
-            f"{len(loaded.playbooks)} playbooks are good, {len(loaded.errors)} errors",
-            "red" if loaded.errors else "green",
-        )
-    sys.exit(1 if loaded.errors else 0)
+    loaded, of_lists = _load(files, scan())
+    tell([*of_lists, *loaded.findings], form)
+    errors = [one for one in (*of_lists, *loaded.findings) if one.level is FindingLevel.ERROR]
+    if form == "text":
+        say(f"{len(loaded.playbooks)} playbooks are good, {len(errors)} errors", "red" if errors else "green")
+    sys.exit(1 if errors else 0)
 
 
 def run_tests(*files: Path, json: bool = False, strict: bool = False) -> None:
@@ -67,9 +63,10 @@ def run_tests(*files: Path, json: bool = False, strict: bool = False) -> None:
         Fail where a step or a branch is reached by no test.
     """
     catalog = scan()
-    loaded = _load(files, catalog)
-    for finding in loaded.errors:
-        _tell(finding, "text")
+    loaded, of_lists = _load(files, catalog)
+    for finding in (*of_lists, *loaded.findings):
+        if finding.level is FindingLevel.ERROR:
+            complain_of(finding)
     tested = _tested(loaded, catalog)
     if json:
         tested.as_json()
@@ -93,30 +90,25 @@ def _tested(loaded: Loaded, catalog: Catalog) -> Tested:
     return Tested(reports, coverage, loaded.documents)
 
 
-def _load(files: tuple[Path, ...], catalog: Catalog) -> Loaded:
+def _load(files: tuple[Path, ...], catalog: Catalog) -> tuple[Loaded, list[Finding]]:
+    """The playbooks; and what is wrong with the lists and calendars, where the whole folder was asked for."""
+    folder = load_settings().playbooks
+    reference = load_reference(folder)
     if not files:
-        return load_playbooks(load_settings().playbooks, catalog.capabilities)
+        return load_playbooks(folder, catalog.capabilities, reference.data), reference.findings
     playbooks, findings, documents = {}, [], {}
     for file in files:
-        playbook, found = load_playbook(file, catalog.capabilities)
+        playbook, found = load_playbook(file, catalog.capabilities, _site_of(file, folder, reference))
         findings += found
         document = read_file(file).document
         if playbook is not None and document is not None:
             playbooks[playbook.name], documents[playbook.name] = playbook, document
-    return Loaded(playbooks, tuple(findings), documents)
+    return Loaded(playbooks, tuple(findings), documents), []
 
 
-def _tell(finding: Finding, form: str) -> None:
-    if form == "github":
-        place = f"file={finding.place.file},line={finding.place.line},col={finding.place.column}"
-        say(f"::{finding.level} {place},title={finding.code}::{finding.message} {finding.hint}")
-    elif form == "text":
-        err.print(str(finding), style="yellow" if finding.level is FindingLevel.WARNING else "red", markup=False)
-
-
-def _as_dict(finding: Finding) -> dict[str, object]:
-    place = finding.place
-    return {
-        "file": place.file, "line": place.line, "column": place.column, "code": finding.code,
-        "message": finding.message, "hint": finding.hint, "level": finding.level,
-    }  # fmt: skip
+def _site_of(file: Path, folder: Path, reference: LoadedReference) -> ReferenceData | None:
+    """The lists and calendars of a file: those beside it, or the site's; a draft elsewhere may name any."""
+    beside = load_reference(file.parent)
+    if beside.files or file.resolve().parent == folder.resolve():
+        return beside.data
+    return reference.data if reference.files else None
