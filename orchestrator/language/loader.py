@@ -128,7 +128,7 @@ def check_all(
 ) -> Loaded:
     """Check all files, those that are called before those that call them.
 
-    `samples` is the folder of the recorded alerts that their tests name; without it any name is taken.
+    `samples` is the folder of the recorded alerts that their tests name; where there is none, any name is taken.
     """
     checking = _Checking(list(reads), capabilities, site, samples)
     for read in checking.reads:
@@ -184,7 +184,8 @@ class _Checking:
             return
         for path, step in _calls(read):
             found += self._called(read, path, step.playbook, (*callers, read.name))
-        samples = None if self._samples is None else lambda: self._sample_names
+        known = self._samples is not None and self._samples.is_dir()
+        samples = (lambda: self._sample_names) if known else None
         library = Library(self._models, self._outputs, self._site, self._broken, samples, self._reads)
         try:
             checker = Checker(read.document, read.model, self._capabilities, library)
