@@ -31,7 +31,7 @@ class Tested:
     def place(self, playbook: str, path: tuple[str | int, ...]) -> Place:
         """Where something stands: its key, where it has one."""
         document = self.documents[playbook]
-        return document.places.get((*path, "@key")) or document.place(path)
+        return document.place((*path, "@key"))
 
     def show(self) -> None:
         """For people."""

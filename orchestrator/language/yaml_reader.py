@@ -24,6 +24,8 @@ DEEPEST = 40
 MOST_NODES = 50_000
 
 Path = tuple[str | int, ...]
+Mark = tuple[int, int]
+"""Line and column, from 1"""
 
 
 @dataclass
@@ -33,13 +35,13 @@ class Document:
     file: str
     text: str
     data: Any
-    places: Mapping[Path, Place] = field(default_factory=dict)
+    marks: Mapping[Path, Mark] = field(default_factory=dict)
 
     def place(self, path: Path) -> Place:
         """Where the value at this path stands, or the nearest thing around it."""
-        while path and path not in self.places:
+        while path and path not in self.marks:
             path = path[:-1]
-        return self.places.get(path, Place(self.file, 1))
+        return Place(self.file, *self.marks.get(path, (1, 1)))
 
     def line(self, place: Place) -> str:
         """The text of the line of a place."""
@@ -86,7 +88,7 @@ def read_yaml(text: str, file: str) -> Document:
     findings += reader.findings
     if findings:
         raise FilesRefused(findings)
-    return Document(file, text, data, reader.places)
+    return Document(file, text, data, reader.marks)
 
 
 def _parsed(text: str, file: str) -> tuple[list[Finding], Node | None]:
@@ -102,13 +104,13 @@ class _Reader:
 
     def __init__(self, file: str) -> None:
         self.file = file
-        self.places: dict[Path, Place] = {}
+        self.marks: dict[Path, Mark] = {}
         self.findings: list[Finding] = []
         self._too_much = False
 
     def read(self, node: Node, path: Path) -> Any:
-        self.places[path] = self._place(node)
-        if len(path) > DEEPEST or len(self.places) > MOST_NODES:
+        self.marks[path] = _mark(node)
+        if len(path) > DEEPEST or len(self.marks) > MOST_NODES:
             if not self._too_much:
                 self._find(node, "too_deep", f"nested more than {DEEPEST} deep, or more than {MOST_NODES} values")
             self._too_much = True
@@ -129,7 +131,7 @@ class _Reader:
                 self._find(key, "duplicate_key", f"`{name}` stands here twice", "keep one of them")
             else:
                 data[name] = self.read(value, (*path, name))
-                self.places[(*path, name, "@key")] = self._place(key)
+                self.marks[(*path, name, "@key")] = _mark(key)
         return data
 
     def _scalar(self, node: Node) -> Any:
@@ -144,11 +146,12 @@ class _Reader:
             self._find(node, "yaml", f"{node.value!r} is not a {kind}", "put it in quotes if it is text")
             return None
 
-    def _place(self, node: Node) -> Place:
-        return Place(self.file, node.start_mark.line + 1, node.start_mark.column + 1)
-
     def _find(self, node: Node, code: str, message: str, hint: str = "") -> None:
-        self.findings.append(Finding(self._place(node), code, message, hint))
+        self.findings.append(Finding(Place(self.file, *_mark(node)), code, message, hint))
+
+
+def _mark(node: Node) -> Mark:
+    return node.start_mark.line + 1, node.start_mark.column + 1
 
 
 def _whole(text: str) -> int:

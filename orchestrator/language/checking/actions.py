@@ -95,7 +95,7 @@ def parameters(
             )
             check.tree((*path, name), value, around)
         elif is_literal(value):
-            literal(check, (*path, name), value, annotated(fields[name]))
+            literal(check, (*path, name), value, fields[name])
         else:
             _rendered(check, (*path, name), value, fields[name], around)
     for name, info in fields.items():
@@ -116,18 +116,25 @@ def _rendered(check: Checker, path: Path, value: Any, info: FieldInfo, around: A
         check.say(path, "type", f"`{path[-1]}`: {mismatch.reason}", mismatch.hint)
 
 
-def literal(check: Checker, path: Path, value: Any, annotation: Any, code: str = "parameter") -> None:
-    """A literal fits the type that is wanted."""
+def literal(check: Checker, path: Path, value: Any, wanted: FieldInfo, code: str = "parameter") -> None:
+    """A literal fits the field that it is for."""
     try:
-        TypeAdapter(annotation).validate_python(value)
+        _adapter(wanted).validate_python(value)
     except ValidationError as error:
         for where, message, hint in told(error, value, path):
             check.say(where, code, message, hint)
 
 
-def annotated(info: FieldInfo) -> Any:
-    """The annotation of a field with what narrows it."""
-    return Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
+_ADAPTERS: dict[int, tuple[FieldInfo, TypeAdapter[Any]]] = {}
+"""By field, each kept beside its own: the fields of models are made once, and can be no keys themselves"""
+
+
+def _adapter(field: FieldInfo) -> TypeAdapter[Any]:
+    known = _ADAPTERS.get(id(field))
+    if known is None:
+        annotation: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+        known = _ADAPTERS[id(field)] = field, TypeAdapter(annotation)
+    return known[1]
 
 
 def with_default(check: Checker, path: Path, output: Any, default: Any) -> Type:
@@ -155,7 +162,7 @@ def _fields(kind: Model | Record) -> Mapping[str, Any]:
 def _default(check: Checker, path: Path, value: Any, annotation: Any) -> None:
     """A value of a default fits the field that it stands for."""
     if isinstance(annotation, FieldInfo):
-        literal(check, path, value, annotated(annotation))
+        literal(check, path, value, annotation)
         return
     mismatch = unfit(as_type(annotation), type_of_literal(value), rendered=True)
     if mismatch is not None:

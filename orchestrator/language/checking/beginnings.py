@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from orchestrator.alerts.alert import Alert
-from orchestrator.language.checking.actions import annotated, literal
+from orchestrator.language.checking.actions import literal
 from orchestrator.language.checking.checker import did_you_mean
 from orchestrator.language.typed import Spec
 from orchestrator.language.wording import called, said
@@ -51,7 +51,7 @@ def _object(check: Checker, path: Path, model: type[BaseModel], given: Mapping[s
         if inner is not None and isinstance(value, Mapping):
             _object(check, (*path, name), inner, value, whole=whole and name != "product")
         else:
-            literal(check, (*path, name), value, annotated(info), "test")
+            literal(check, (*path, name), value, info, "test")
     for name, info in model.model_fields.items():
         if whole and info.is_required() and name not in given and not (model is Alert and name in ALWAYS):
             check.say(path, "test", f"{called(path)} needs `{name}`", "add it")

@@ -14,7 +14,7 @@ from orchestrator.alerts.alert import Alert
 from orchestrator.contract import Capability
 from orchestrator.errors import ExpressionError, Finding, FindingLevel, Place
 from orchestrator.language.checking.around import Around, Paths, scope_of
-from orchestrator.language.expressions import check_types, compile_condition, compile_template, compile_value
+from orchestrator.language.expressions import checked, compile_condition, compile_template, compile_value
 from orchestrator.language.expressions.compiled import Expression, Template
 from orchestrator.language.expressions.kinds import (
     ABSENT,
@@ -133,13 +133,12 @@ class Base:
         self._look(path, compiled, scope, around, strict=False)
         return around.guarded(present_where(compiled))
 
-    def value(self, path: Path, source: str, around: Around, wanted: Any = None, *, strict: bool = True) -> Type:
+    def value(self, path: Path, source: str, around: Around, wanted: Any = None) -> Type:
         """Check a bare expression; its type."""
         compiled = self._compiled(path, source, compile_value)
         if compiled is None:
             return UNKNOWN
-        self._look(path, compiled, self.scope(around), around, wanted, strict=strict)
-        return type_of(compiled, self.scope(around), around.present)
+        return self._look(path, compiled, self.scope(around), around, wanted)
 
     def template(self, path: Path, source: str, around: Around, wanted: Any = None) -> Type:
         """Check a string of the playbook; the type that it renders to."""
@@ -150,8 +149,7 @@ class Base:
             return UNKNOWN
         if compiled.is_literal:
             return as_type(str) if wanted is None else UNKNOWN
-        self._look(path, compiled, self.scope(around), around, wanted, strict=True)
-        return type_of(compiled, self.scope(around), around.present)
+        return self._look(path, compiled, self.scope(around), around, wanted)
 
     def text(self, path: Path, source: str, around: Around) -> None:
         """Check a string that people read: whatever its value is, it is written out."""
@@ -242,15 +240,17 @@ class Base:
         around: Around,
         wanted: Any = None,
         *,
-        strict: bool,
-    ) -> None:
-        """Types and fields, and steps that are named: known, and run before."""
+        strict: bool = True,
+    ) -> Type:
+        """Types and fields, and steps that are named: known, and run before. The type of the value."""
         self._references(path, compiled, around)
-        for problem in check_types(compiled, scope, wanted, present=around.present if strict else None):
+        problems, kind = checked(compiled, scope, wanted, present=around.present if strict else None)
+        for problem in problems:
             hint = self._absence(problem) if problem.code == MAY_BE_ABSENT else problem.hint
             place = self._within(path, compiled.source, problem)
             message = f"{_shown(path)}: {problem.message}"
             self.found.append(Finding(place, problem.code, message, hint, _level(problem)))
+        return kind
 
     def _within(self, path: Path, source: str, problem: Problem) -> Place:
         """The place of a problem in the file, where its expression stands there as it is."""

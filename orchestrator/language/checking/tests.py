@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
 from orchestrator.errors import FailureKind
-from orchestrator.language.checking.actions import annotated, literal
+from orchestrator.language.checking.actions import literal
 from orchestrator.language.checking.beginnings import alert, fields, moment
 from orchestrator.language.checking.checker import did_you_mean
 from orchestrator.language.model import ActionStep, ApprovalStep, AskStep, PlaybookStep, Step
@@ -218,8 +219,8 @@ def _field(check: Checker, path: Path, value: Any, known: Mapping[str, Any]) -> 
     name = str(path[-1])
     if name not in known:
         check.say((*path, "@key"), "test", f"the answer has no `{name}`", did_you_mean(name, known))
-    elif hasattr(known[name], "annotation"):
-        literal(check, path, value, annotated(known[name]), "test")
+    elif isinstance(known[name], FieldInfo):
+        literal(check, path, value, known[name], "test")
 
 
 def _parameters(check: Checker, given: Any, path: Path, action: str, step: Step | None = None) -> None:
@@ -234,7 +235,7 @@ def _parameters(check: Checker, given: Any, path: Path, action: str, step: Step 
                 hint = did_you_mean(name, capability.takes.model_fields)
                 check.say((*path, name, "@key"), "test", f"`{action}` takes no `{name}`", hint)
             else:
-                literal(check, (*path, name), value, annotated(info), "test")
+                literal(check, (*path, name), value, info, "test")
 
 
 # --- what people answer

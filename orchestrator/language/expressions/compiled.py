@@ -77,8 +77,12 @@ class Expression:
         self.lenient = lenient
         self.node = parse_expression(source)
         self.paths = paths_of([self.node])
-        self.calls = calls_of([self.node])
         self._closure: Closure = _placed(source, closure_of, self.node)
+
+    @cached_property
+    def calls(self) -> frozenset[str]:
+        """The filters, tests and functions that it uses."""
+        return calls_of([self.node])
 
     @_ends_in_words
     def value(self, names: Names) -> Any:
@@ -112,11 +116,15 @@ class Template:
         self.body: list[nodes.Node] = [] if self.is_literal else parse_template(source)
         self.single = single(self.body)
         self.paths: frozenset[Path] = paths_of(self.body)
-        self.calls = calls_of(self.body)
         if self.single is not None:
             self._single = _placed(source, closure_of, self.single)
         else:
             self._parts = [_placed(source, writer_of, node) for node in self.body]
+
+    @cached_property
+    def calls(self) -> frozenset[str]:
+        """The filters, tests and functions that it uses."""
+        return calls_of(self.body)
 
     @_ends_in_words
     def render(self, names: Names) -> Any:

@@ -69,20 +69,27 @@ def check_types(
     default; with `TEXT_FOR_PEOPLE` it is written out, whatever it is. `present` are the paths that surely have a value;
     without them nobody is told what may be absent.
     """
+    return checked(compiled, scope, wanted, present)[0]
+
+
+def checked(
+    compiled: Expression | Template, scope: Scope, wanted: Any = None, present: Iterable[Path] | None = None
+) -> tuple[list[Problem], Type]:
+    """The same, and the type of its value."""
     check = _Check(compiled.source, tell_absences=present is not None)
     env = Env(scope, closed(present or ()), lenient=isinstance(compiled, Expression) and compiled.lenient)
     if isinstance(compiled, Expression) and compiled.lenient:
-        check.inference.condition(compiled.node, env)
+        found = check.inference.condition(compiled.node, env)
     elif isinstance(compiled, Template) and compiled.single is not None and wanted is TEXT_FOR_PEOPLE:
-        check.written(compiled.single, env)
+        found = check.written(compiled.single, env)
     elif isinstance(compiled, Expression) or compiled.single is not None:
         node = compiled.node if isinstance(compiled, Expression) else compiled.single
         assert node is not None  # noqa: S101 - looked at above
         rendered = isinstance(compiled, Template)
-        check.value(node, env, None if wanted is None else wanted_type(wanted), rendered=rendered)
+        found = check.value(node, env, None if wanted is None else wanted_type(wanted), rendered=rendered)
     else:
-        check.text(compiled, env, None if wanted in (None, TEXT_FOR_PEOPLE) else wanted_type(wanted))
-    return sorted(check.problems, key=lambda problem: (problem.line, problem.column or 0))
+        found = check.text(compiled, env, None if wanted in (None, TEXT_FOR_PEOPLE) else wanted_type(wanted))
+    return sorted(check.problems, key=lambda problem: (problem.line, problem.column or 0)), found
 
 
 def infer(node: nodes.Expr, scope: Scope, present: Iterable[Path] = (), *, lenient: bool = False) -> Type:
@@ -162,17 +169,18 @@ class _Check:
         if problem not in self.problems:  # what stands twice in a chain is looked at twice
             self.problems.append(problem)
 
-    def value(self, node: nodes.Expr, env: Env, wanted: Type | None, *, rendered: bool) -> None:
+    def value(self, node: nodes.Expr, env: Env, wanted: Type | None, *, rendered: bool) -> Type:
         """One expression whose value keeps its type."""
         found = self.inference.of(node, env)
         mismatch = unfit(wanted, found, rendered=rendered) if wanted is not None else None
         if mismatch is not None:
             self.inference.say(node, f"{shown_of(node)} does not fit: {mismatch.reason}", mismatch.hint)
         may_be_none = wanted is None or bool(wanted.lacks)
-        if not (may_be_none and found.lacks <= {"none"}):
+        if found.lacks and not (may_be_none and found.lacks <= {"none"}):
             self.absent(node, env)
+        return found
 
-    def text(self, template: Template, env: Env, wanted: Type | None) -> None:
+    def text(self, template: Template, env: Env, wanted: Type | None) -> Type:
         """A text with expressions in it."""
         for node in template.body:
             self.statement(node, env)
@@ -181,6 +189,7 @@ class _Check:
         if mismatch is not None:
             hint = mismatch.hint if template.is_literal else "write one expression alone: its value keeps its type"
             self._tell(1, f"text does not fit: {mismatch.reason}", hint, FindingLevel.ERROR)
+        return found
 
     def statement(self, node: nodes.Node, env: Env) -> None:
         """A part of a template."""
@@ -193,10 +202,13 @@ class _Check:
         elif isinstance(node, nodes.For):
             self._for(node, env)
 
-    def written(self, node: nodes.Expr, env: Env) -> None:
+    def written(self, node: nodes.Expr, env: Env) -> Type:
         """A value that is written as text."""
-        self.inference.mismatched(node, unwritable(self.inference.of(node, env)), shown_of(node))
-        self.absent(node, env)
+        found = self.inference.of(node, env)
+        self.inference.mismatched(node, unwritable(found), shown_of(node))
+        if found.lacks:
+            self.absent(node, env)
+        return found
 
     def _if(self, node: nodes.If, env: Env) -> None:
         for branch in (node, *node.elif_):
