@@ -295,3 +295,29 @@ def test_an_address_is_never_one_of_a_list_of_networks() -> None:
 def test_what_stands_in_the_source_as_it_is_is_tried(expression: str, says: str) -> None:
     """A text that no filter can make anything of is found before it is looked at."""
     assert any(says in one.message for one in found(steps(f"- set: {{x: '{{{{ {expression} }}}}'}}")))
+
+
+def test_a_later_turn_sees_a_variable_as_the_one_before_left_it() -> None:
+    """A type that changes on the way is found although the first turn fits."""
+    text = "- set: {n: 0}\n- repeat:\n    until: vars.n == 3\n    times: 5\n    steps: [{set: {n: %s}}]\n"
+    assert codes(steps(text % "'{{ vars.n + 1 }}'")) == []
+    assert "type" in codes(steps(text % "['{{ vars.n + 1 }}']"))
+    none = "- set: {n: null}\n- repeat:\n    until: vars.n == 3\n    times: 5\n    steps: [{set: {n: %s}}]\n"
+    assert codes(steps(none % "'{{ (vars.n | default(0)) + 1 }}'")) == []
+
+
+def test_items_that_are_written_out_are_just_what_they_are() -> None:
+    """A text among them that fits no address is found where it is used as one."""
+    text = "- for_each:\n    items: [%s]\n    as: one\n    steps:\n" + inside(LOOK.replace("alert.source.ip", "one"), 6)
+    assert codes(steps(text % "192.0.2.1, 192.0.2.2")) == []
+    assert codes(steps(text % "192.0.2.1, 192.0.2")) == ["type"]
+
+
+def test_a_path_without_braces_is_told_to_be_only_text() -> None:
+    """A warning: nearly always the value is meant."""
+    text = "- action: ticket.open\n  with: {title: %s}\n"
+    plain = only(steps(text % "alert.title"))
+    assert (plain.code, plain.level, plain.hint) == ("value", "warning", 'write "{{ alert.title }}"')
+    assert codes(steps(text % "the alert.title of it")) == []
+    assert codes(steps(text % "'{{ alert.title }}'")) == []
+    assert codes(steps(text % "example.org")) == []

@@ -96,6 +96,7 @@ def parameters(
             check.tree((*path, name), value, around)
         elif is_literal(value):
             literal(check, (*path, name), value, fields[name])
+            check.only_text((*path, name), value, around)
         else:
             _rendered(check, (*path, name), value, fields[name], around)
     for name, info in fields.items():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
@@ -38,6 +40,7 @@ from orchestrator.language.yaml_reader import Document, Path
 
 S = TypeVar("S", bound=StepKeys)
 Capabilities = Mapping[str, Capability[Any, Any]]
+_PATH = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*")
 KINDS = ("lists", "calendars")
 """what a site keeps for its playbooks"""
 
@@ -111,6 +114,14 @@ class Base:
         """One finding that keeps nothing from running."""
         self.say(path, code, message, hint, FindingLevel.WARNING)
 
+    @contextmanager
+    def telling_nothing_twice(self) -> Iterator[None]:
+        """Inside, what was found already is not found again."""
+        known = list(self.found)
+        yield
+        fresh = [one for one in self.found[len(known) :] if one not in known]
+        self.found = [*known, *fresh]
+
     def start(self) -> dict[str, Any]:
         """The names that the whole playbook has."""
         names: dict[str, Any] = {"inputs": {name: _given(spec) for name, spec in self.model.inputs.items()}}
@@ -148,8 +159,17 @@ class Base:
             self.say(path, "expression", f"{_shown(path)}: {error.message}", error.hint)
             return UNKNOWN
         if compiled.is_literal:
+            self.only_text(path, source, around)
             return as_type(str) if wanted is None else UNKNOWN
         return self._look(path, compiled, self.scope(around), around, wanted)
+
+    def only_text(self, path: Path, source: Any, around: Around) -> None:
+        """Warn of a text that is the path of a value, without the braces that would make it one."""
+        if not isinstance(source, str):
+            return
+        root, dot, rest = source.partition(".")
+        if dot and root in ("alert", "inputs", "steps", "vars", "run", *around.own) and _PATH.fullmatch(rest):
+            self.warn(path, "value", f"{_shown(path)}: {source!r} is only text here", f'write "{{{{ {source} }}}}"')
 
     def text(self, path: Path, source: str, around: Around) -> None:
         """Check a string that people read: whatever its value is, it is written out."""

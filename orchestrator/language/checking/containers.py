@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.contract.values import NormalisedText, Severity
 from orchestrator.language.checking.around import Around, LoopNames
-from orchestrator.language.checking.checker import did_you_mean
+from orchestrator.language.checking.checker import did_you_mean, is_literal, type_of_literal
 from orchestrator.language.expressions.kinds import (
     NONE,
     UNKNOWN,
@@ -17,6 +18,7 @@ from orchestrator.language.expressions.kinds import (
     as_type,
     list_of,
     said,
+    union,
     words_of,
 )
 from orchestrator.language.model import DoStep, ForEachStep, IfStep, ParallelStep, RepeatStep, Step, SwitchStep
@@ -205,7 +207,7 @@ def _item(check: Checker, step: ForEachStep, here: Path, around: Around) -> Type
     if isinstance(step.for_each.items, str):
         kind = check.value((*here, "items"), step.for_each.items, around)
     else:
-        kind = check.tree((*here, "items"), step.for_each.items, around)
+        kind = list_of(union(_items(check, (*here, "items"), step.for_each.items, around)))
     if kind.unknown:
         return UNKNOWN
     item = kind.item
@@ -216,11 +218,29 @@ def _item(check: Checker, step: ForEachStep, here: Path, around: Around) -> Type
     return item
 
 
+def _items(check: Checker, path: Path, items: list[Any], around: Around) -> Iterator[Type]:
+    """The types of items that are written out; those without a template are just what they are."""
+    for index, item in enumerate(items):
+        found = check.tree((*path, index), item, around)
+        yield type_of_literal(item) if is_literal(item) else found
+
+
 def repeat(check: Checker, step: RepeatStep, path: Path, around: Around) -> None:
-    """At least one turn runs, and `until` sees it."""
-    inner = around.with_own(loop=LoopNames)
-    check.steps(step.repeat.steps, (*path, "repeat", "steps"), inner)
-    check.condition((*path, "repeat", "until"), step.repeat.until, inner)
+    """At least one turn runs, and `until` sees it; further turns see the variables as the one before left them."""
+    inner = _turn(check, step, path, around)
+    later = around.copy()
+    later.vars |= {name: as_type(kind) | as_type(inner.vars[name]) for name, kind in around.vars.items()}
+    if any(set(as_type(later.vars[name]).kinds) - set(as_type(kind).kinds) for name, kind in around.vars.items()):
+        with check.telling_nothing_twice():
+            inner = _turn(check, step, path, later)
     around.known |= {name: known for name, known in inner.known.items() if name not in around.known}
     around.vars |= inner.vars
     around.maybe_vars = inner.maybe_vars
+
+
+def _turn(check: Checker, step: RepeatStep, path: Path, around: Around) -> Around:
+    """What is known after one turn."""
+    inner = around.with_own(loop=LoopNames)
+    check.steps(step.repeat.steps, (*path, "repeat", "steps"), inner)
+    check.condition((*path, "repeat", "until"), step.repeat.until, inner)
+    return inner

@@ -97,6 +97,7 @@ def playbook(check: Checker, step: PlaybookStep, path: Path, around: Around) -> 
             continue
         if is_literal(value):
             _fits(check, here, spec, value)
+            check.only_text(here, value, around)
             continue
         _rendered(check, here, value, spec, around)
     for name, spec in sub.inputs.items():
