@@ -124,7 +124,7 @@ class Tocsin:
         """What keeps `playbooks` to what is in force as files change; `on_change` is told too."""
         return Follower(
             folder=self.settings.playbooks,
-            check=FolderCheck(self._check_all, beside=lambda: self.reference.current().types()),
+            check=FolderCheck(self._check_all, beside=lambda: self.reference.current().outline()),
             registry=Registry(self.engine, by=f"{socket.gethostname()}:{os.getpid()}"),
             replace=playbooks.replace,
             on_change=on_change,

@@ -20,7 +20,7 @@ TOP = "a playbook is a mapping with title, trigger and steps"
 def explained(error: ValidationError, document: Document) -> Iterator[Finding]:
     """Each mistake once, at its own place."""
     told: set[tuple[Path, bool]] = set()
-    for one in _nearest(error, document):
+    for one in complaints(error, document):
         path, model, complaint = one
         unknown = complaint["type"] == "extra_forbidden"
         if (path, unknown) in told or _follows(path, complaint["type"], document):
@@ -32,8 +32,8 @@ def explained(error: ValidationError, document: Document) -> Iterator[Finding]:
 def _follows(path: Path, kind: str, document: Document) -> bool:
     """Whether a complaint only follows from others: of a list whose entries are wrong, of a step that is misspelt."""
     if kind == "missing" and path[-1:] == ("action",):
-        return bool(_near_kinds(_value(document.data, path[:-1])))
-    return kind == "too_short" and bool(_value(document.data, path))
+        return bool(_near_kinds(value_at(document.data, path[:-1])))
+    return kind == "too_short" and bool(value_at(document.data, path))
 
 
 def _near_kinds(step: Any) -> list[str]:
@@ -43,10 +43,10 @@ def _near_kinds(step: Any) -> list[str]:
     return [near[0] for word in words if (near := difflib.get_close_matches(word, STEPS, n=1))]
 
 
-def _nearest(error: ValidationError, document: Document) -> list[tuple[Path, type[BaseModel], Any]]:
+def complaints(error: ValidationError, document: Document) -> list[tuple[Path, type[BaseModel], Any]]:
     """The complaints with their places; of the alternatives of one value, the one that its author meant comes first."""
     found = [(*_path(one["loc"], document.data), one) for one in error.errors(include_url=False)]
-    return sorted(found, key=lambda one: not _is_meant(_value(document.data, one[0]), one[2]["type"]))
+    return sorted(found, key=lambda one: not _is_meant(value_at(document.data, one[0]), one[2]["type"]))
 
 
 def _is_meant(value: Any, kind: str) -> bool:
@@ -59,7 +59,8 @@ def _is_meant(value: Any, kind: str) -> bool:
     return kind not in forms.get(type(value), ())
 
 
-def _value(data: Any, path: Path) -> Any:
+def value_at(data: Any, path: Path) -> Any:
+    """What stands at a path; nothing where it leads nowhere."""
     for part in path:
         try:
             data = data[part]
@@ -97,7 +98,7 @@ def _unknown_step_key(
     if key in STEPS:
         message = f"`{model.KIND}` and `{key}` stand in one step"
         return Finding(place, "step_kind", message, "a step does one thing: make two steps of it")
-    step = _value(document.data, path[:-1])
+    step = value_at(document.data, path[:-1])
     if model.KIND == "action" and isinstance(step, dict) and "action" not in step:
         near = difflib.get_close_matches(key, STEPS, n=1)
         if near:
@@ -120,14 +121,14 @@ def _did_you_mean(key: str, known: list[str]) -> str:
 
 def _missing_key(key: str, path: Path, document: Document) -> Finding:
     place = document.place(path)
-    step = _value(document.data, path)
+    step = value_at(document.data, path)
     if key == "action" and isinstance(step, dict):
         return Finding(place, "step_kind", f"a step has one of the keys {', '.join(STEPS)}", "say what it does")
     return Finding(place, "missing_key", f"`{key}` is missing", "add it")
 
 
 def _not_a_mapping(path: Path, document: Document) -> Finding:
-    value, place = _value(document.data, path), document.place(path)
+    value, place = value_at(document.data, path), document.place(path)
     if not path:
         return Finding(place, "shape", TOP)
     is_step = isinstance(path[-1], int) and len(path) > 1 and path[-2] in LISTS_OF_STEPS

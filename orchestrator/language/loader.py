@@ -17,6 +17,7 @@ from orchestrator.errors import ExpressionError, FilesRefused, Finding, FindingL
 from orchestrator.language.checking import Checker, Library
 from orchestrator.language.explaining import TOP, explained
 from orchestrator.language.expressions.kinds import Type
+from orchestrator.language.mending import mended
 from orchestrator.language.model import MOST_DEPTH, PlaybookDocument, PlaybookStep, located
 from orchestrator.language.program import Playbook
 from orchestrator.language.reference import ReferenceData
@@ -43,7 +44,7 @@ class Loaded:
 
 @dataclass(frozen=True, eq=False)
 class Read:
-    """A file as read: its model, unless it is none."""
+    """A file as read, and its model: as it was meant where the findings say that it is not quite one."""
 
     name: str
     file: str
@@ -113,7 +114,7 @@ def read_text(text: str, file: str, name: str) -> Read:
     try:
         return Read(name, file, document, PlaybookDocument.model_validate(document.data), [])
     except ValidationError as error:
-        return Read(name, file, document, None, list(explained(error, document)))
+        return Read(name, file, document, mended(error, document), list(explained(error, document)))
 
 
 def _refused(name: str, file: str, findings: list[Finding]) -> Read:
@@ -164,7 +165,7 @@ class _Checking:
     def found(self) -> Iterator[Finding]:
         """All findings, file by file."""
         for read in self.reads:
-            yield from self._found.get(read.file, ())
+            yield from sorted(self._found.get(read.file, ()), key=lambda one: (one.place.line, one.place.column))
 
     def documents(self) -> dict[str, Document]:
         """The files by the names of their playbooks."""

@@ -147,6 +147,11 @@ class ReferenceData:
             "calendars": dict.fromkeys(self.calendars, Calendar),
         }
 
+    def outline(self) -> object:
+        """All that the word of the checker depends on, to be compared: never the entries themselves."""
+        large = frozenset(name for name, one in self.lists.items() if len(one.entries) > MOST_IN_A_RUN)
+        return self.types(), large, dict(self.broken)
+
     def trouble(self, name: str) -> tuple[str, str] | None:
         """Why a run cannot read `lists.x` or `calendars.x`, and the likely fix; None where it can."""
         kind, _, short = name.partition(".")

@@ -29,7 +29,7 @@ class Verdict:
 class FolderCheck:
     """Checks files. It may take seconds, so it is called in a thread of its own.
 
-    `beside` gives what else decides whether a file is right, the types of the site's lists for instance.
+    `beside` gives what else decides whether a file is right, the outline of the site's lists for instance.
     """
 
     def __init__(self, check_all: CheckAll, *, beside: Callable[[], object] = lambda: None) -> None:

@@ -60,7 +60,8 @@ def test_a_key_that_nothing_has_is_told_with_the_nearest_that_there_is(wrong: st
 
 def test_a_key_of_the_step_is_told_to_stand_beside_and_not_inside() -> None:
     """As authors do who know another language."""
-    says = told(only(steps("- approval: {ask: a, covers: [b], timeout: 5m}")))
+    send = "- id: b\n  action: notify.send\n  with: {channel: a, text: b}\n"
+    says = told(only(steps("- approval: {ask: a, covers: [b], timeout: 5m}\n" + send)))
     assert says == "`timeout` stands beside `approval`, not inside; move it out, to the step's own keys"
 
 
@@ -111,6 +112,22 @@ def test_all_mistakes_of_a_file_are_told_at_once() -> None:
         (10, "unknown_key"),
         (11, "value"),
     ]
+
+
+def test_what_is_misspelt_hides_nothing_of_the_rest() -> None:
+    """A key that is nearly right counts as that, and a wrong value that nothing depends on as none."""
+    text = steps(LOOK + "  timeout: 5\n  on_eror: continue\n- action: intel.lokup_ip\n  when: alert.usr\n")
+    assert codes(text) == ["value", "unknown_key", "unknown_action", "type"]
+    use = "- stop: success\n  message: '{{ steps.look.output.score }}'\n"
+    assert codes(steps(LOOK + "  on_eror: continue\n  defalt: {score: 0}\n" + use)) == ["unknown_key", "unknown_key"]
+    assert codes(steps(LOOK + "  on_eror: continue\n" + use)) == ["unknown_key", "may_be_absent"]
+    assert codes(steps("- paralel:\n    - stop: success\n      when: alert.usr")) == ["step_kind", "type"]
+
+
+def test_where_too_much_is_wrong_only_that_is_told() -> None:
+    """What would follow from it is not: here, that nothing says when the effect ends."""
+    block = "- id: block\n  action: firewall.block_ip\n  with: {ip: 192.0.2.1}\n  for: 1 hour\n"
+    assert codes(steps(block)) == ["value"]
 
 
 def test_all_mistakes_of_expressions_and_names_are_told_at_once() -> None:

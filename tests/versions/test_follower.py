@@ -21,6 +21,7 @@ from orchestrator.audit.events import to_json
 from orchestrator.errors import Unavailable
 from orchestrator.language.loader import Loaded, Read, check_all
 from orchestrator.language.program import Playbook, digest_of
+from orchestrator.language.reference import ListType, ReferenceData, ReferenceList
 from orchestrator.versions.check import FolderCheck
 from orchestrator.versions.folder import COARSEST_CLOCK, File, Folder, Settling
 from orchestrator.versions.history import history
@@ -368,16 +369,20 @@ async def test_a_broken_sub_playbook_leaves_the_last_good_version_of_its_callers
 
 async def test_what_stands_beside_the_playbooks_has_them_checked_again(site: Site) -> None:
     """A list of the site that comes mends the playbook that names it, without a change of its file."""
-    types: dict[str, Any] = {"lists": {}, "calendars": {}}
+    reference = [ReferenceData()]
 
     def check(reads: Sequence[Read]) -> Loaded:
-        return CHECK(reads, site=types)
+        return CHECK(reads, site=reference[-1])
 
     site.write("contain", playbook("one"))
     site.write("listed", playbook("listed").replace('when: "false"', 'when: "alert.host.name in lists.servers"'))
-    process = site.process(check=FolderCheck(check, beside=lambda: dict(types)))
+
+    def beside() -> object:
+        return reference[-1].outline()
+
+    process = site.process(check=FolderCheck(check, beside=beside))
     assert await process.look(3) == ["one"]
-    types["lists"] = {"servers": tuple[str, ...]}
+    reference.append(ReferenceData({"servers": ReferenceList(ListType.TEXT, ("web-1",))}))
     assert await process.look(1) == ["one", "listed"]
     assert await site.told("listed") == ["refused", "registered", "in_force"]
 
