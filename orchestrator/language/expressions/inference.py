@@ -211,7 +211,8 @@ def _field(inference: Inference, node: nodes.Getattr | nodes.Getitem, env: Env) 
     key = constant(node.attr) if isinstance(node, nodes.Getattr) else inference.of(node.arg, env)
     if path is not None and path[0] == "steps" and len(path) == 2 and _no_step(env.names.get("steps"), path[1]):
         return UNKNOWN  # who checks the steps says more about these
-    found = field_of(base, key, _sayer_of_field(inference, node), shown_of(node.node))
+    shown = shown_of(node.node) if path is None else ".".join(one for one in path[:-1] if one != "*")
+    found = field_of(base, key, _sayer_of_field(inference, node), shown)
     return found.there if path in env.present else found
 
 
