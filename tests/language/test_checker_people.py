@@ -71,6 +71,14 @@ def test_an_action_in_a_later_loop_is_covered_for_all_its_items() -> None:
     assert codes(steps(f"- for_each:\n    items: [1]\n    steps:\n{inside(sure() + BLOCK, 6)}")) == []
 
 
+def test_an_approval_after_a_failure_covers_what_comes_later_there() -> None:
+    """Not what is on the other side of it."""
+    after = f"on_failure:\n{inside(sure() + BLOCK, 2)}"
+    assert codes(steps(LOOK) + after) == []
+    assert "the other side" in only(steps(BLOCK) + f"on_failure:\n{inside(sure(), 2)}").message
+    assert "the other side" in only(steps(sure()) + f"on_failure:\n{inside(BLOCK, 2)}").message
+
+
 def test_somebody_can_answer_in_time() -> None:
     """Reminders and further people come before the question ends; one named person is one."""
     assert codes(steps(sure(more=", within: 1h, remind: 10m, escalate: {after: 20m, group: lead}") + BLOCK)) == []

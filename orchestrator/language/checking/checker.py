@@ -34,7 +34,7 @@ from orchestrator.language.expressions.kinds import (
 from orchestrator.language.expressions.nodes import path_of
 from orchestrator.language.expressions.types import MAY_BE_ABSENT, TEXT_FOR_PEOPLE, Problem, guarded, type_of
 from orchestrator.language.host import StepStatus
-from orchestrator.language.model import PlaybookDocument, Step, StepKeys, every_step
+from orchestrator.language.model import PlaybookDocument, Step, StepKeys, every_step, located
 from orchestrator.language.reference import ReferenceData, names_in
 from orchestrator.language.yaml_reader import Document, Path
 
@@ -93,16 +93,20 @@ class Base:
         self.library = library
         self.found: list[Finding] = []
         self.reads: set[str] = set()
-        steps = [step for step in every_step((*model.steps, *model.on_failure)) if step.id]
-        self.ids: dict[str, Step] = {step.id: step for step in steps if step.id}
+        self.lists: tuple[Step, ...] = (*model.steps, *model.on_failure)
+        self.ids: dict[str, Step] = {step.id: step for step in every_step(self.lists) if step.id}
         self.covered: dict[str, str] = {
-            name: step.id or "" for step in every_step(model.steps) for name in covers_of(step)
+            name: step.id or "" for step in every_step(self.lists) for name in covers_of(step)
         }
 
     def steps_of(self, kind: type[S]) -> Iterator[S]:
         """Every step of a kind, wherever it stands."""
-        steps = every_step((*self.model.steps, *self.model.on_failure))
-        return (step for step in steps if isinstance(step, kind))
+        return (step for step in every_step(self.lists) if isinstance(step, kind))
+
+    def located(self) -> Iterator[tuple[Path, Step]]:
+        """Every step with its place in the document."""
+        yield from located(self.model.steps, ("steps",))
+        yield from located(self.model.on_failure, ("on_failure",))
 
     def say(
         self, path: Path, code: str, message: str, hint: str = "", level: FindingLevel = FindingLevel.ERROR

@@ -20,7 +20,6 @@ from orchestrator.language.model import (
     Step,
     every_step,
     inside,
-    located,
 )
 from orchestrator.language.outputs import ApprovalOutput, annotated_output
 from orchestrator.language.program import conditions_of, values_of
@@ -87,7 +86,7 @@ def _covers(check: Checker, here: Path, name: str, asking: ApprovalStep, path: P
     capability = check.capabilities.get(step.action)
     if capability is not None and not capability.effect.mutates:
         check.say(here, "covers", f"`{name}` only reads; nobody has to approve that", "remove it from the list")
-    others = [one.id or "another one" for one in every_step(check.model.steps) if _also_covers(one, name, asking)]
+    others = [one.id or "another one" for one in every_step(check.lists) if _also_covers(one, name, asking)]
     if others or asking.approval.covers.count(name) > 1:
         check.say(here, "covers", f"`{name}` is covered twice", "a step is covered once")
     reason = _place(check, name, path)
@@ -103,9 +102,9 @@ def _also_covers(step: Step, name: str, asking: ApprovalStep) -> bool:
 
 def _place(check: Checker, name: str, path: Path) -> tuple[str, str] | None:
     """Why the step cannot be decided from here: it comes before, stands beside, or nobody knows what it will do."""
-    there = next((found for found, step in located(check.model.steps, ("steps",)) if step.id == name), None)
-    if there is None:
-        return "stands in `on_failure`, which comes after everything", "an approval covers steps of the run itself"
+    there = next(found for found, step in check.located() if step.id == name)
+    if there[0] != path[0]:
+        return "stands on the other side of the run's failure", "an approval covers what comes after it on its own side"
     common = next(
         (at for at, (a, b) in enumerate(zip(path, there, strict=False)) if a != b), min(len(path), len(there))
     )
@@ -170,7 +169,7 @@ def _ancestors(check: Checker, name: str) -> list[Step]:
                     return [step, *found]
         return []
 
-    return search(check.model.steps)
+    return search(check.lists)
 
 
 def ask(check: Checker, step: AskStep, path: Path, around: Around) -> Any:
@@ -214,7 +213,7 @@ def _silence(check: Checker, asked: Ask, here: Path) -> None:
 def check_trust(check: Checker) -> None:
     """Warn where an answer that nobody verified opens the way to what cannot be undone."""
     asks = {step.id for step in check.ids.values() if isinstance(step, AskStep)}
-    for path, step in located(check.model.steps, ("steps",)):
+    for path, step in check.located():
         opened = _opened_by(check, step, asks)
         if not opened:
             continue

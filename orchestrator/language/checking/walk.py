@@ -28,7 +28,6 @@ from orchestrator.language.model import (
     UndoStep,
     WaitStep,
     inside,
-    located,
 )
 from orchestrator.language.yaml_reader import Document, Path
 
@@ -76,7 +75,7 @@ class Checker(Base):
 
     def _unique_ids(self) -> None:
         first: dict[str, Path] = {}
-        for path, step in (*located(self.model.steps, ("steps",)), *located(self.model.on_failure, ("on_failure",))):
+        for path, step in self.located():
             if step.id in first:
                 place = self.document.place((*first[step.id], "id"))
                 message = f"the id `{step.id}` stands at line {place.line} already"
