@@ -175,6 +175,19 @@ def test_what_is_no_list_fails_the_loop(items: str) -> None:
     assert played.error == ("each", "invalid")
 
 
+def test_a_loop_that_fails_before_its_first_item_has_collected_nothing() -> None:
+    """Later steps may read that without a guard, as of any loop that went on."""
+    played = play("""
+        - id: each
+          on_error: continue
+          for_each: {items: alert.title, collect: "{{ item }}", steps: [{action: lab.look, with: {what: x}}]}
+        - id: after
+          action: lab.note
+          with: {what: "{{ steps.each.output.counts.total }} of {{ steps.each.output.collect | length }}"}
+    """)
+    assert played.sent == ["0 of 0"]
+
+
 def test_a_repeat_ends_when_its_condition_holds() -> None:
     """Looked at after each turn; between two turns is the pause."""
     played = play("""

@@ -74,6 +74,15 @@ def test_auto_is_the_only_way_to_pass_without_a_person() -> None:
     for auto in ('alert.severity == "high"', "alert.severity > 5", "alert.user.name"):
         played = play(ASKED % f", auto: '{auto}'", answers={"sure": "deny"})
         assert played.asked == ["sure"]
+    assert played.traces("sure", "step.decided") == []
+
+
+def test_an_error_in_auto_is_recorded_and_somebody_is_asked() -> None:
+    """Otherwise nobody would know why they were."""
+    played = play(ASKED % ", auto: 'alert.severity > 5'", answers={"sure": "deny"})
+    (decided,) = played.traces("sure", "step.decided")
+    assert decided["error"]["kind"] == "invalid"
+    assert decided["error"]["message"].startswith("auto: ")
 
 
 def test_the_card_lists_every_rendered_request_also_of_a_later_loop() -> None:

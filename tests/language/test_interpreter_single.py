@@ -53,6 +53,17 @@ def test_none_in_time_is_expired_and_the_run_goes_on() -> None:
     assert played.seconds == 3600
 
 
+def test_an_alert_for_which_the_condition_of_a_wait_makes_no_sense_is_not_the_one_and_that_is_recorded() -> None:
+    """The wait goes on."""
+    played = play(
+        "- {id: other, wait: {alert: joining.title > 5, within: 1h}}",
+        joins=[(60, {"title": "again"})],
+    )
+    assert played.statuses["other"] == "expired"
+    (decided,) = played.traces("other", "step.decided")
+    assert decided["error"]["kind"] == "invalid"
+
+
 def test_wait_looks_at_all_since_the_last_one_it_gave() -> None:
     """Those that came before it began to wait, and those that an earlier wait did not want; none is given twice."""
     played = play("""
