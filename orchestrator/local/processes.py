@@ -99,13 +99,15 @@ class Guarded:
         self._guard.wait()
 
 
-def start_guarded(launch: Launch, log: Path) -> Guarded:
-    """Start a server in a session of its own, under a guard that ends it when we are gone."""
+def start_guarded(launch: Launch, folder: Path) -> Guarded:
+    """Start a server in a session of its own, under a guard that ends it when we are gone; its log is in the folder."""
+    log = folder / "log"
+    log.unlink(missing_ok=True)
     ours, guards = socket.socketpair()
     with guards, log.open("ab") as sink:
         guard = subprocess.Popen(
             [sys.executable, "-I", "-S", str(GUARD), str(int(launch.stop)), *launch.command],
-            env=launch.environment, stdin=guards.fileno(), stdout=sink, stderr=sink, start_new_session=True, cwd="/",
+            env=launch.environment, stdin=guards.fileno(), stdout=sink, stderr=sink, start_new_session=True, cwd=folder,
         )  # fmt: skip
     with ours.makefile() as said:
         pid = said.readline().strip()

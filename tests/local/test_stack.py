@@ -34,6 +34,7 @@ from orchestrator.settings import (
     TemporalSettings,
     child_environment,
 )
+from tests.left_behind import known_to
 
 RUNS = """
 import asyncio, sys
@@ -56,7 +57,8 @@ async def sql(database: str, statement: str) -> object:
 
 
 async def test_data_survive_down_and_up_and_a_second_up_starts_nothing(tmp_path: Path) -> None:
-    """The servers outlive the command that started them, and are known again by pid and birth."""
+    """The servers outlive the command that started them, and are known again by pid and birth; in any folder."""
+    tmp_path = tmp_path / "jürgen's, a%20b #1"
     settings = Settings(home=tmp_path)
     endpoints = await up(settings)
     try:
@@ -148,11 +150,6 @@ async def test_a_part_that_does_not_come_up_says_why(tmp_path: Path) -> None:
     with pytest.raises(StackError, match="the disk is on fire"):
         await starter.start([Broken()])
     await starter.undo()
-
-
-def known_to(home: Path) -> list[psutil.Process]:
-    """The processes whose command names this folder."""
-    return [one for one in psutil.process_iter(["cmdline"]) if str(home) in " ".join(one.info["cmdline"] or [])]
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
