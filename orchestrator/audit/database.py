@@ -27,7 +27,7 @@ def make_engine(url: str, *, pool: int = 10) -> AsyncEngine:
     """
     address = _address(url)
     _miss_no_file(address)
-    where = f"{address.host or 'localhost'}:{address.port or 5432}/{address.database or ''}"
+    where = place_of(url)
     dsn = address.render_as_string(hide_password=False)
     return create_async_engine(
         address.set(drivername="postgresql+asyncpg", query={}),
@@ -37,6 +37,12 @@ def make_engine(url: str, *, pool: int = 10) -> AsyncEngine:
         pool_timeout=10,
         pool_recycle=1800,
     )
+
+
+def place_of(url: str) -> str:
+    """Where an address leads, without what is secret in it."""
+    address = _address(url)
+    return f"{address.host or 'localhost'}:{address.port or 5432}/{address.database or ''}"
 
 
 def _address(url: str) -> URL:

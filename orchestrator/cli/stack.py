@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from typing import Any
 
 from cyclopts import App
 
 from orchestrator.cli.console import as_json, err, say, table
-from orchestrator.local.endpoints import current_endpoints, own_addresses, read_state
+from orchestrator.local.endpoints import own_addresses, read_state
+from orchestrator.local.part import Part
 from orchestrator.local.prepare import prepare
+from orchestrator.local.reach import answers, in_time, public
 from orchestrator.local.stack import SERVES, all_parts
 from orchestrator.local.stack import down as end_stack
 from orchestrator.local.stack import up as start_stack
@@ -42,7 +45,7 @@ async def up(*, ephemeral: bool = False) -> None:
 
 
 async def status(*, json: bool = False) -> None:
-    """Say which servers run, where, and how much memory they take; exit code 1 where one is missing.
+    """Say which servers answer, where, and what memory those of this machine take; exit code 1 where one does not.
 
     Parameters
     ----------
@@ -50,18 +53,18 @@ async def status(*, json: bool = False) -> None:
         One line of JSON instead of a table.
     """
     settings = load_settings()
-    rows = await _rows(settings)
+    found = await rows(settings)
     if json:
-        as_json(rows)
+        as_json(found)
     else:
         table(
             ("part", "state", "address", "pid", "memory"),
             (
                 (r["part"], r["state"], r["address"], r["pid"], f"{r['memory'] // 2**20} MiB" if r["memory"] else "")
-                for r in rows
+                for r in found
             ),
         )
-    if any(row["state"] in ("down", "sick") for row in rows):
+    if any(row["state"] not in ("up", "yours") for row in found):
         sys.exit(1)
 
 
@@ -89,24 +92,23 @@ def _settings(*, ephemeral: bool) -> Settings:
     return settings.model_copy(update={"local": settings.local.model_copy(update={"ephemeral": True})})
 
 
-async def _rows(settings: Settings) -> list[dict[str, Any]]:
-    state, own = read_state(settings.home), own_addresses(settings)
-    rows: list[dict[str, Any]] = []
-    for part in all_parts():
-        started = state.parts.get(part.name)
-        row: dict[str, Any] = {"part": part.name, "state": "down", "address": None, "pid": None, "memory": 0}
-        if SERVES[part.name] in own:
-            row |= {"state": "yours", "address": "(from the settings)"}
-        elif started and started.process():
-            healthy = await part.healthy(settings.home / part.name, state.ports)
-            row |= {
-                "state": "up" if healthy else "sick",
-                "address": f"127.0.0.1:{state.ports[part.ports[0]]}",
-                "pid": started.pid,
-                "memory": started.memory(),
-            }
-        rows.append(row)
-    return rows
+async def rows(settings: Settings) -> list[dict[str, Any]]:
+    """A row for each server, as `tocsin status --json` gives them."""
+    return await asyncio.gather(*(_row(settings, part) for part in all_parts()))
 
 
-__all__ = ["add_to", "current_endpoints", "down", "show_progress", "status", "up"]
+async def _row(settings: Settings, part: Part) -> dict[str, Any]:
+    row: dict[str, Any] = {"part": part.name, "state": "down", "address": None, "pid": None, "memory": 0}
+    own = own_addresses(settings).get(SERVES[part.name])
+    if own:
+        there = await answers(part.name, settings, own)
+        return row | {"state": "yours" if there else "away", "address": public(part.name, own)}
+    state = read_state(settings.home)
+    started = state.parts.get(part.name)
+    if started is None or started.process() is None:
+        return row
+    healthy = await in_time(lambda: part.healthy(settings.home / part.name, state.ports))
+    address = f"127.0.0.1:{state.ports[part.ports[0]]}"
+    return row | {
+        "state": "up" if healthy else "sick", "address": address, "pid": started.pid, "memory": started.memory(),
+    }  # fmt: skip
