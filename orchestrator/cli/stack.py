@@ -68,16 +68,21 @@ async def status(*, json: bool = False) -> None:
         sys.exit(1)
 
 
-async def down(*, ephemeral: bool = False) -> None:
+async def down(*, ephemeral: bool = False, json: bool = False) -> None:
     """End the servers that `tocsin up` started. Data stay for the next `up`.
 
     Parameters
     ----------
     ephemeral
         Throw the data away.
+    json
+        One line of JSON instead of text: the names of those that were ended.
     """
     ended = await end_stack(_settings(ephemeral=ephemeral))
-    say(f"ended: {', '.join(ended)}" if ended else "nothing was running")
+    if json:
+        as_json(ended)
+    else:
+        say(f"ended: {', '.join(ended)}" if ended else "nothing was running")
 
 
 def show_progress(part: str, what: str) -> None:
