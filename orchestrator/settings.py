@@ -244,6 +244,10 @@ def _overlay(values: dict[str, Any], environment: Mapping[str, str]) -> None:
         place = values
         for section in sections:
             place = place.setdefault(section, {})
+            if not isinstance(place, dict):
+                raise SettingsError(
+                    f"{variable}: {section} is no mapping in the settings' file, so nothing lies over it"
+                )
         place[name] = yaml.safe_load(text) if text[:1] in "[{" else text
 
 

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -16,10 +17,10 @@ from cyclopts import App
 from orchestrator.bootstrap import Tocsin, connected
 from orchestrator.cli.console import complain
 from orchestrator.errors import TocsinError, Unavailable
-from orchestrator.local.endpoints import current_endpoints
+from orchestrator.local.endpoints import Endpoints, current_endpoints
 from orchestrator.logs import set_up_logs
 from orchestrator.matching.choose import PlaybooksInForce
-from orchestrator.settings import load_settings
+from orchestrator.settings import Settings, load_settings
 
 log = structlog.get_logger()
 ROLES = ("intake", "worker", "keeper")
@@ -84,9 +85,25 @@ async def _until_told(roles: Sequence[str]) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with connected(settings, current_endpoints(settings)) as tocsin:
-        await running(tocsin, roles, stop)
+    async with AsyncExitStack() as stack:
+        tocsin = await _as_soon_as_there(stack, settings, current_endpoints(settings), stop)
+        if tocsin is not None:
+            await running(tocsin, roles, stop)
     return 0
+
+
+async def _as_soon_as_there(
+    stack: AsyncExitStack, settings: Settings, endpoints: Endpoints, stop: asyncio.Event
+) -> Tocsin | None:
+    """The clients, when Temporal can be reached: after a power cut we may be up before it. None where told to end."""
+    while not stop.is_set():
+        try:
+            return await stack.enter_async_context(connected(settings, endpoints))
+        except Unavailable as error:
+            log.warning("process.waiting", error=str(error))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), 2.0)
+    return None
 
 
 async def running(tocsin: Tocsin, roles: Sequence[str], stop: asyncio.Event) -> None:
