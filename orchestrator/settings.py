@@ -83,10 +83,7 @@ class TemporalSettings(Section):
 
 
 class DatabaseSettings(Section):
-    """How to reach Postgres (`postgresql://user:password@host:port/name`). Without `url` the local stack's is used.
-
-    TLS is asked for as libpq does: `?sslmode=verify-full&sslrootcert=/etc/tocsin/ca.pem`.
-    """
+    """How to reach Postgres (`postgresql://user:password@host:port/name`). Without `url` the local stack's is used."""
 
     url: Secret | None = None
     pool: int = Field(10, ge=1, le=200)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Awaitable
 from typing import Any
 
 from cyclopts import App
@@ -12,11 +13,13 @@ from orchestrator.cli.console import as_json, err, say, table
 from orchestrator.local.endpoints import own_addresses, read_state
 from orchestrator.local.part import Part
 from orchestrator.local.prepare import prepare
-from orchestrator.local.reach import answers, in_time, public
 from orchestrator.local.stack import SERVES, all_parts
 from orchestrator.local.stack import down as end_stack
 from orchestrator.local.stack import up as start_stack
 from orchestrator.settings import Settings, load_settings
+
+PATIENCE = 5.0
+"""seconds in which a server says that it is there"""
 
 
 def add_to(app: App) -> None:
@@ -104,16 +107,22 @@ async def rows(settings: Settings) -> list[dict[str, Any]]:
 
 async def _row(settings: Settings, part: Part) -> dict[str, Any]:
     row: dict[str, Any] = {"part": part.name, "state": "down", "address": None, "pid": None, "memory": 0}
-    own = own_addresses(settings).get(SERVES[part.name])
-    if own:
-        there = await answers(part.name, settings, own)
-        return row | {"state": "yours" if there else "away", "address": public(part.name, own)}
+    if SERVES[part.name] in own_addresses(settings):
+        return row | {"state": "yours", "address": "(from the settings)"}
     state = read_state(settings.home)
     started = state.parts.get(part.name)
     if started is None or started.process() is None:
         return row
-    healthy = await in_time(lambda: part.healthy(settings.home / part.name, state.ports))
+    healthy = await _in_time(part.healthy(settings.home / part.name, state.ports))
     address = f"127.0.0.1:{state.ports[part.ports[0]]}"
     return row | {
         "state": "up" if healthy else "sick", "address": address, "pid": started.pid, "memory": started.memory(),
     }  # fmt: skip
+
+
+async def _in_time(answer: Awaitable[bool]) -> bool:
+    """The answer, if it comes in time: a server that hangs may never say anything."""
+    try:
+        return await asyncio.wait_for(answer, PATIENCE)
+    except TimeoutError:
+        return False
