@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -113,6 +114,19 @@ def start_guarded(launch: Launch, folder: Path) -> Guarded:
         pid = said.readline().strip()
     # a server that could not even be started is known by its guard, which has ended and logged why
     return Guarded(Started.of(int(pid) if pid else guard.pid, launch.stop), guard, ours)
+
+
+def run_guarded(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str], *, seconds: float
+) -> subprocess.CompletedProcess[str]:
+    """Run a program in a folder to its end, and take what it says; it ends early with us, however we end."""
+    ours, guards = socket.socketpair()
+    with ours, guards:
+        return subprocess.run(
+            [sys.executable, "-I", "-S", str(GUARD), str(int(signal.SIGTERM)), *command],
+            stdin=guards.fileno(), cwd=folder, env=environment, capture_output=True, text=True, timeout=seconds,
+            check=False,
+        )  # fmt: skip
 
 
 def _born(process: psutil.Process) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -282,6 +283,29 @@ def test_without_maven_up_says_what_to_do(tmp_path: Path, no_maven: dict[str, st
     assert "apt-get install maven" in done.stderr
     assert "TOCSIN_KAFKA__BOOTSTRAP" in done.stderr
     assert known_to(tmp_path) == []
+
+
+def test_maven_ends_with_the_up_that_started_it(tmp_path: Path, no_maven: dict[str, str]) -> None:
+    """kill -9 while the jars are fetched: neither the fetching goes on, nor do halves of it stay for ever."""
+    maven = tmp_path / "bin" / "mvn"
+    maven.write_text(f"#!/bin/sh\nexec {shutil.which('sleep')} 60\n")
+    maven.chmod(0o755)
+    environment = child_environment(TOCSIN_HOME=str(tmp_path / "home"), **no_maven)
+    process = subprocess.Popen([sys.executable, "-m", "orchestrator.cli.main", "up"], env=environment)
+    try:
+        while not any("60" in one.cmdline() for one in known_to(tmp_path)):  # until it fetches
+            assert process.poll() is None
+    finally:
+        process.kill()
+        process.wait()
+    psutil.wait_procs(known_to(tmp_path), timeout=20)
+    assert known_to(tmp_path) == []
+
+    maven.unlink()
+    maven.symlink_to("/bin/false")
+    again = subprocess.run([*process.args], env=environment, capture_output=True, text=True, check=False)  # type: ignore[misc]
+    assert "Maven could not fetch" in again.stderr
+    assert list((tmp_path / "cache" / "tocsin" / "kafka").iterdir()) == []
 
 
 def test_the_built_in_test_broker_takes_records() -> None:

