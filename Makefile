@@ -1,7 +1,7 @@
 # The two commands: `make demo` shows the main job, `make test` proves it. Both set up all that they need.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lock clean
+.PHONY: help demo test check histories format docs lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -36,9 +36,17 @@ check: $(READY)  ## format, lint, types, import arrows, playbooks
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/tocsin check
 
+histories: $(READY)  ## record what runs of this release look like, for later ones to replay
+	@RECORD_HISTORIES=1 $(VENV)/bin/python -m pytest --quiet tests/workflow/test_language.py
+
 format: $(READY)  ## put the code in its format
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
+
+docs: $(READY)  ## write anew what is made of models and playbooks: the pages, their pictures, the schema for editors
+	$(VENV)/bin/tocsin schema --output playbooks/playbook.schema.json
+	$(VENV)/bin/tocsin manual --output docs/language.md
+	$(VENV)/bin/tocsin pages
 
 lock: $(READY)  ## resolve the dependencies anew (needs uv)
 	uv pip compile --quiet pyproject.toml --generate-hashes --universal --no-emit-index-url --no-annotate --no-header --python-version 3.11 -o requirements.lock

@@ -15,6 +15,15 @@ if command -v npm >/dev/null; then
   done
 fi
 
+# Temporal's full server, which can do TLS and check tokens as the development server cannot; minutes, once a machine
+server=${XDG_CACHE_HOME:-$HOME/.cache}/tocsin/temporal/temporal-server-1.32.0
+if [ ! -x "$server" ] && command -v go >/dev/null; then
+  scratch=$(mktemp -d)
+  GOBIN=$scratch go install go.temporal.io/server/cmd/server@v1.32.0 >"$scratch/log" 2>&1 \
+    && mkdir -p "${server%/*}" && mv "$scratch/server" "$server" || tail -n 5 "$scratch/log" >&2
+  rm -rf "$scratch"
+fi
+
 packages=(crowdsec crowdsec-firewall-bouncer nftables iproute2 curl slapd ldap-utils
   request-tracker5 rt5-db-sqlite rt5-standalone chromium tmux)
 

@@ -3,49 +3,50 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import os
+import socket
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.worker import Worker
 
 from orchestrator.actions.catalog import Catalog, scan
 from orchestrator.actions.gateway import Gateway
+from orchestrator.actions.history import own_history
 from orchestrator.actions.ledger import PostgresLedger
 from orchestrator.actions.rails import ApprovalBinding, Irreversible
 from orchestrator.actions.sending import Sender
 from orchestrator.actions.site import Site, build_site
+from orchestrator.actions.site_lists import site_lists
 from orchestrator.alerts.dead_letters import DeadLetterTopic
 from orchestrator.alerts.decode import Decoder
 from orchestrator.alerts.intake import Intake
 from orchestrator.alerts.record import PostgresRecorder
-from orchestrator.audit.database import make_engine, transaction
-from orchestrator.audit.events import Event, record, to_json
+from orchestrator.audit.database import make_engine
 from orchestrator.audit.kafka import PatientProducer
 from orchestrator.audit.keeper import Duty, Keeper
 from orchestrator.audit.relay import Relay
 from orchestrator.audit.sequencer import Sequencer
-from orchestrator.errors import FilesRefused
-from orchestrator.language.loader import Loaded, load_playbooks
-from orchestrator.language.program import Playbook
+from orchestrator.language.loader import Loaded, Read, check_all, load_playbooks
+from orchestrator.language.reference_files import ReferenceKeeper
 from orchestrator.local.endpoints import Endpoints
 from orchestrator.matching.choose import PlaybooksInForce
 from orchestrator.settings import Settings
+from orchestrator.versions.check import FolderCheck
+from orchestrator.versions.follower import Follower, OnChange, nobody
+from orchestrator.versions.registry import Registry
 from orchestrator.workflow.activities import Activities
-from orchestrator.workflow.approval import names
+from orchestrator.workflow.approval import People, names
 from orchestrator.workflow.claims import Claims
 from orchestrator.workflow.client import connect, keep_token_fresh
 from orchestrator.workflow.questions import Questions
+from orchestrator.workflow.schedules import Schedules
 from orchestrator.workflow.start import TemporalStarter
 from orchestrator.workflow.worker import make_worker
-
-REGISTER = text("""
-INSERT INTO tocsin.playbook_version (digest, name, document, source)
-VALUES (:digest, :name, CAST(:document AS jsonb), :source) ON CONFLICT (digest) DO NOTHING RETURNING 1
-""")
 
 
 @dataclass
@@ -58,6 +59,16 @@ class Tocsin:
     engine: AsyncEngine
     temporal: Client
     site: Site
+    reference: ReferenceKeeper
+
+    @property
+    def people(self) -> People:
+        """Who may start, approve and answer."""
+        return names((person.name, person.groups) for person in self.settings.approvals.people)
+
+    def schedules(self) -> Schedules:
+        """What keeps Temporal's schedules to the playbooks in force."""
+        return Schedules(self.temporal, self.settings.temporal.task_queue)
 
     def worker(self) -> Worker:
         """What executes runs."""
@@ -70,13 +81,13 @@ class Tocsin:
             rails=[ApprovalBinding(ledger), Irreversible()],
             mode=self.settings.mode,
         )
-        people = names((person.name, person.groups) for person in self.settings.approvals.people)
         activities = Activities(
             client=self.temporal,
             gateway=gateway,
             claims=Claims(self.engine),
             questions=Questions(self.engine),
-            people=people,
+            people=self.people,
+            site=lambda names: self.reference.current().snapshot(names),
         )
         return make_worker(self.temporal, self.settings.temporal.task_queue, activities, self.settings.worker)
 
@@ -107,44 +118,39 @@ class Tocsin:
         duties: list[Duty] = [Sequencer(self.engine), Relay(self.engine, producer, batch=keeper.batch)]
         return Keeper(self.engine, duties, poll_seconds=keeper.poll_seconds)
 
-    async def playbooks(self) -> PlaybooksInForce:
-        """The playbooks of the site, checked and registered; raises `FilesRefused` where one has an error."""
-        loaded = load(self.settings, self.catalog)
-        if loaded.errors:
-            raise FilesRefused(list(loaded.errors))
-        await register(self.engine, list(loaded.playbooks.values()))
-        return PlaybooksInForce(list(loaded.playbooks.values()))
+    def _check_all(self, reads: Sequence[Read]) -> Loaded:
+        return check_all(reads, self.catalog.capabilities, self.reference.current())
+
+    def follower(self, playbooks: PlaybooksInForce, *, on_change: OnChange = nobody) -> Follower:
+        """What keeps `playbooks` to what is in force as files change; `on_change` is told too."""
+        return Follower(
+            folder=self.settings.playbooks,
+            check=FolderCheck(self._check_all, beside=lambda: self.reference.current().types()),
+            registry=Registry(self.engine, by=f"{socket.gethostname()}:{os.getpid()}"),
+            replace=playbooks.replace,
+            on_change=on_change,
+            poll_seconds=self.settings.intake.look_seconds,
+        )
 
 
 def load(settings: Settings, catalog: Catalog) -> Loaded:
     """The playbooks of the settings' folder."""
-    return load_playbooks(settings.playbooks, catalog.capabilities)
-
-
-async def register(engine: AsyncEngine, playbooks: list[Playbook]) -> None:
-    """Make these versions known: a run of a version that nobody registered is refused."""
-    async with transaction(engine) as connection:
-        for playbook in playbooks:
-            row = {
-                "digest": playbook.digest, "name": playbook.name, "document": to_json(playbook.document),
-                "source": f"{playbook.name}.yaml",
-            }  # fmt: skip
-            if (await connection.execute(REGISTER, row)).first() is not None:
-                body = {"playbook": playbook.name, "digest": playbook.digest, "title": playbook.title}
-                await record(connection, [Event(type="playbook.registered", subject=playbook.name, body=body)])
+    return load_playbooks(settings.playbooks, catalog.capabilities, ReferenceKeeper(settings.playbooks).current())
 
 
 @asynccontextmanager
 async def connected(settings: Settings, endpoints: Endpoints) -> AsyncIterator[Tocsin]:
     """All clients, connected; closed at the end."""
     catalog = scan()
-    site = build_site(catalog, settings.integrations, settings.routes)
+    reference = ReferenceKeeper(settings.playbooks)
     engine = make_engine(endpoints.database, pool=settings.database.pool)
+    own = [site_lists(reference), own_history(engine, catalog.capabilities)]
+    site = build_site(catalog, settings.integrations, settings.routes, own)
     try:
         temporal = await connect(settings.temporal, endpoints.temporal)
         token = asyncio.create_task(keep_token_fresh(temporal, settings.temporal))
         try:
-            yield Tocsin(settings, endpoints, catalog, engine, temporal, site)
+            yield Tocsin(settings, endpoints, catalog, engine, temporal, site, reference)
         finally:
             token.cancel()
     finally:

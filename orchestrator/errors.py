@@ -83,13 +83,24 @@ class DeadLetter(TocsinError):
 
 
 class ExpressionError(TocsinError):
-    """An expression could not be parsed, or could not be evaluated; carries the column where it is known."""
+    """An expression could not be parsed, or could not be evaluated.
 
-    def __init__(self, message: str, *, column: int | None = None, hint: str = "") -> None:
+    Line and column count from 1 in its own text, and are there where they are known.
+    """
+
+    def __init__(self, message: str, *, column: int | None = None, line: int | None = None, hint: str = "") -> None:
         self.message = message
         self.column = column
+        self.line = line
         self.hint = hint
         super().__init__(message + (f"; {hint}" if hint else ""))
+
+
+class WrongType(ExpressionError):
+    """An expression named a field that does not exist, or gave something a value of a type that it does not take.
+
+    What passed the checker never raises this.
+    """
 
 
 class ValueAbsent(ExpressionError):

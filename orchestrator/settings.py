@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from orchestrator.contract.values import Secret
 from orchestrator.errors import SettingsError
@@ -51,6 +51,22 @@ class KafkaSettings(Section):
     key_file: Path | None = None
     topics: Topics = Topics()
 
+    @model_validator(mode="after")
+    def _fits(self) -> KafkaSettings:
+        """What one setting needs of another; a client that misses it says so in words of its own, or not at all."""
+        sasl, tls = "SASL" in self.security_protocol, "SSL" in self.security_protocol
+        named = [name for name in ("sasl_mechanism", "username", "password") if getattr(self, name) is not None]
+        if sasl and len(named) < 3:
+            missing = [name for name in ("sasl_mechanism", "username", "password") if name not in named]
+            raise ValueError(f"security_protocol {self.security_protocol} also needs {', '.join(missing)}")
+        if named and not sasl:
+            raise ValueError(f"{named[0]} is set, so security_protocol has to be SASL_SSL or SASL_PLAINTEXT")
+        files = [name for name in ("ca_file", "certificate_file", "key_file") if getattr(self, name) is not None]
+        if files and not tls:
+            raise ValueError(f"{files[0]} is set, so security_protocol has to be SSL or SASL_SSL")
+        _in_pairs(self.certificate_file, self.key_file)
+        return self
+
     def client_options(self, bootstrap: str) -> dict[str, str]:
         """The connection's options in librdkafka's names, secrets included: hand it to a client and nothing else."""
         options = {
@@ -67,8 +83,16 @@ class KafkaSettings(Section):
         return {name: value for name, value in options.items() if value is not None}
 
 
+def _in_pairs(certificate: Path | None, key: Path | None) -> None:
+    if (certificate is None) != (key is None):
+        raise ValueError("certificate_file and key_file go together; one of them is missing")
+
+
 class TemporalSettings(Section):
-    """How to reach Temporal; without `address`, the local server. `token_file` is read again as it changes."""
+    """How to reach Temporal; without `address`, the local server. `token_file` is read again as it changes.
+
+    Any of the files of certificates means TLS, as `tls` alone does with the machine's own authorities.
+    """
 
     address: str | None = None
     namespace: str = "default"
@@ -80,6 +104,13 @@ class TemporalSettings(Section):
     key_file: Path | None = None
     token: Secret | None = None
     token_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> TemporalSettings:
+        _in_pairs(self.certificate_file, self.key_file)
+        if self.token and self.token_file:
+            raise ValueError("token and token_file are both set; keep one")
+        return self
 
 
 class DatabaseSettings(Section):
@@ -113,6 +144,9 @@ class IntakeSettings(Section):
     batch: int = Field(500, ge=1, le=5_000, description="alerts recorded in one transaction")
     read_ahead_bytes: int = Field(64 * 1024 * 1024, ge=1024 * 1024)
     concurrent_starts: int = Field(20, ge=1, le=500)
+    look_seconds: float = Field(
+        1.0, gt=0, description="between two looks at the playbooks' folder; a change counts once two saw the same"
+    )
 
 
 class WorkerSettings(Section):
@@ -273,7 +307,8 @@ def _explain(error: ValidationError, path: Path) -> str:
         if one["type"] == "extra_forbidden":
             near = difflib.get_close_matches(str(one["loc"][-1]), _names_at(one["loc"][:-1]), n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
-        lines.append(f"{path}: {place}: {'no such setting' if one['type'] == 'extra_forbidden' else one['msg']}{hint}")
+        said = "no such setting" if one["type"] == "extra_forbidden" else one["msg"].removeprefix("Value error, ")
+        lines.append(f"{path}: {place}: {said}{hint}")
     return "\n".join(lines)
 
 

@@ -35,6 +35,25 @@ def test_an_unknown_or_wrong_setting_is_refused_with_the_right_one(environment: 
         load_settings(environment)
 
 
+@pytest.mark.parametrize(
+    ("section", "says"),
+    [
+        ("kafka: {security_protocol: SASL_SSL}", "SASL_SSL also needs sasl_mechanism, username, password"),
+        ("kafka: {username: tocsin}", "username is set, so security_protocol has to be SASL_SSL or SASL_PLAINTEXT"),
+        ("kafka: {ca_file: ca.pem}", "ca_file is set, so security_protocol has to be SSL or SASL_SSL"),
+        ("kafka: {security_protocol: SSL, key_file: k}", "certificate_file and key_file go together"),
+        ("temporal: {certificate_file: c}", "certificate_file and key_file go together"),
+        ("temporal: {token: a, token_file: b}", "token and token_file are both set"),
+    ],
+)
+def test_settings_that_need_or_exclude_one_another_say_so(section: str, says: str, tmp_path: Path) -> None:
+    """Before anything is connected."""
+    file = tmp_path / "s.yaml"
+    file.write_text(section)
+    with pytest.raises(SettingsError, match=says):
+        load_settings({}, file)
+
+
 def test_unknown_names_in_the_file_are_refused_all_at_once(tmp_path: Path) -> None:
     """With the nearest right word for each."""
     file = tmp_path / "s.yaml"
@@ -61,7 +80,8 @@ def test_secrets_come_from_elsewhere_and_print_as_stars(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as refused:
         load_settings({"DB": "postgresql://u:hunter2@h/d"}, file)
     assert "hunter2" not in str(refused.value)
-    file.write_text("database: {url: {env: DB}}\nkafka: {password: {file: pw}}\n")
+    kafka = "security_protocol: SASL_SSL, sasl_mechanism: PLAIN, username: u, password: {file: pw}"
+    file.write_text(f"database: {{url: {{env: DB}}}}\nkafka: {{{kafka}}}\n")
     settings = load_settings({"DB": "postgresql://u:hunter2@h/d"}, file)
     assert "hunter2" not in repr(settings)
     assert "***" in repr(settings)

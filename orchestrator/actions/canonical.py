@@ -38,8 +38,12 @@ def parameters_digest(request: CanonicalRequest) -> str:
 
 
 def ledger_key(context: RunContext, call: ActionCall, integration: str) -> str:
-    """The key of an effect: event, playbook digest, path of step ids, and the integration; no id of Temporal's."""
-    return _digest([context.event, context.digest, list(call.path), call.action, integration]).removeprefix("sha256:")
+    """The key of an effect: event, playbook digest, path of step ids, and the integration; no id of Temporal's.
+
+    In a sub-playbook the versions and paths of the steps that called it come before its own path.
+    """
+    path = [*context.within, *call.path]
+    return _digest([context.event, context.digest, path, call.action, integration]).removeprefix("sha256:")
 
 
 def _digest(value: object) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,15 +18,26 @@ from pydantic import ValidationError
 
 from orchestrator.actions.canonical import CanonicalRequest, ledger_key, parameters_digest
 from orchestrator.actions.catalog import AnyCapability
-from orchestrator.actions.ledger import Ending, Entry, Ledger, Outcome, Verdict
+from orchestrator.actions.ledger import UNDO, Effected, Ending, Entry, Ledger, Outcome, Verdict
 from orchestrator.actions.rails import Rail
 from orchestrator.actions.sending import Sender, Shipment
 from orchestrator.actions.site import Configured, Site
 from orchestrator.audit.events import Event
 from orchestrator.contract import Effect, Parameters
 from orchestrator.errors import ActionFailed, FailureKind, InvalidCall, RefusedByPolicy
-from orchestrator.language.host import ActionCall, ActionOutcome, RunContext, StepError, StepStatus, Trace
+from orchestrator.language.host import (
+    ActionCall,
+    ActionOutcome,
+    RunContext,
+    StepError,
+    StepStatus,
+    Trace,
+    UndoCall,
+    UndoOutcome,
+)
 
+ITEM = re.compile(r"^\d+:[0-9a-f]{12}$")
+"""an item of a loop in a path"""
 DECIDED = uuid.UUID("7a3d2c9e-4b1f-5e60-9c37-2f6d8a41b0c5")
 
 
@@ -73,6 +85,8 @@ class Gateway:
         ]
         outcomes = [await first]  # the traces of the run come before everything that follows from them
         outcomes += await asyncio.gather(*rest)
+        if call.all_routes and not asked.capability.effect.mutates:
+            return all_answers(outcomes)
         outcome = next((one for one in outcomes if one.status is StepStatus.FAILED), outcomes[0])
         return outcome.model_copy(update={"seen": min(one.seen for one in outcomes)})
 
@@ -83,6 +97,37 @@ class Gateway:
             capability, parameters = self._validated(call)
             requests += [canonical(call, capability, parameters, one.name) for one in self._routes(capability, call)]
         return tuple(requests)
+
+    async def undo(self, context: RunContext, call: UndoCall, traces: tuple[Trace, ...]) -> UndoOutcome:
+        """Take back what the run did with these steps, the last first; the first failure stops nothing."""
+        await self._ledger.note([told(context, trace) for trace in traces])
+        undone: list[str] = []
+        failure: StepError | None = None
+        for effect in await self._ledger.effects(context.run, call.steps):
+            if _of_another_item(call.path, effect.path):
+                continue
+            outcome = await self._take_back(context, call, effect)
+            if outcome.error is None:
+                undone.append(effect.step)
+            failure = failure or outcome.error
+        return UndoOutcome(undone=tuple(undone), error=failure)
+
+    async def _take_back(self, context: RunContext, call: UndoCall, effect: Effected) -> ActionOutcome:
+        """One effect, with the inverse of what made it, at the integration that did it."""
+        made = self._capabilities[effect.capability]
+        inverse = self._capabilities.get(made.inverse or "")
+        to = self._site.named(effect.integration)
+        if inverse is None or to is None or inverse.name not in to.product.implementations:
+            return failed(FailureKind.INVALID, f"{effect.integration} cannot undo {effect.capability}", None)
+        given = made.undo_parameters(made.takes.model_validate(effect.parameters), inverse)
+        path = (*call.path, UNDO, *effect.path)
+        again = ActionCall(step=call.step, path=path, action=inverse.name, parameters=given, keep=True)
+        if effect.state == "shadowed":
+            return await self._at(context.model_copy(update={"mode": "shadow"}), again, self._validated(again), to, [])
+        outcome = await self._at(context, again, self._validated(again), to, [])
+        if outcome.error is None:
+            await self._ledger.undone(effect.key, {"by": call.step, "how": inverse.name})
+        return outcome
 
     async def _at(
         self,
@@ -120,7 +165,20 @@ class Gateway:
             outcome = await self._shadowed(shipment, capability, verdict)
         else:
             outcome = outcome_of(await self._sender.carry_out(shipment, verdict, asked_at), configured.name)
+        # also where the answer is a recorded one: whoever recorded it may have died before the effect was seen
+        if call.verified and outcome.status is StepStatus.SUCCEEDED:
+            outcome = await self._verified(context, shipment, capability, outcome)
         return outcome.model_copy(update={"seen": verdict.seen})
+
+    async def _verified(
+        self, context: RunContext, shipment: Shipment, capability: AnyCapability, outcome: ActionOutcome
+    ) -> ActionOutcome:
+        """The outcome once its effect is seen at the target; a failure where it is not, though the target said yes."""
+        seen = await self._sender.see(shipment, capability, outcome.output or {})
+        body = {"key": shipment.key, "seen": seen.seen, "why": seen.why, "milliseconds": seen.milliseconds}
+        kind = "action.verified" if seen.seen else "action.unverified"
+        await self._ledger.note([Event(type=kind, run=context.run, subject=shipment.request.target, body=body)])
+        return outcome if seen.seen else failed(FailureKind.REJECTED, seen.why, shipment.to)
 
     def _validated(self, call: ActionCall) -> Validated:
         capability = self._capabilities.get(call.action)
@@ -141,7 +199,7 @@ class Gateway:
         routes = self._site.route(capability.name)
         if not routes and not call.optional:
             raise InvalidCall(f"no integration is configured here for {capability.name}; add one to `integrations`")
-        return routes if capability.effect.mutates else routes[:1]
+        return routes if capability.effect.mutates or call.all_routes else routes[:1]
 
     async def _check(self, context: RunContext, call: ActionCall, request: CanonicalRequest, effect: Effect) -> None:
         if effect.mutates:
@@ -196,6 +254,27 @@ class Gateway:
         refusal = Event(type="action.refused", run=context.run, subject=request.target if request else None, body=body)
         await self._ledger.note([*events, refusal])
         return failed(failure.kind, failure.message, None).model_copy(update={"seen": call.seen})
+
+
+def _of_another_item(path: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    """Whether two steps stand in different items of one loop: there a step's id means that of the same item."""
+    apart = next(((one, two) for one, two in zip(path, other, strict=False) if one != two), None)
+    return apart is not None and all(ITEM.match(part) for part in apart)
+
+
+def all_answers(outcomes: Sequence[ActionOutcome]) -> ActionOutcome:
+    """What all integrations said, and which said nothing; a failure only where every one failed."""
+    given = [one for one in outcomes if one.error is None and one.output is not None]
+    silent = [one for one in outcomes if one.error is not None]
+    if not given:
+        return outcomes[0]
+    refused = [
+        {"integration": one.integration or "", "kind": one.error.kind, "message": one.error.message}
+        for one in silent
+        if one.error
+    ]
+    output = {"answers": [one.output for one in given], "failed": refused}
+    return given[0].model_copy(update={"output": output, "integration": None})
 
 
 def canonical(

@@ -85,6 +85,25 @@ class _Login:
             self.headers = None
 
 
+class _Broken(aiohttp.ClientConnectionError):
+    """The connection broke while a request was under way."""
+
+
+async def _send_once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Send a request once: the client would by itself send a PUT or DELETE again that got no answer."""
+    try:
+        return await send(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise _Broken("no answer") from error
+
+
+def _session() -> aiohttp.ClientSession:
+    tls = httpx.create_ssl_context()
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls, limit=100), middlewares=(_send_once,))
+
+
 class GuardedHttp:
     """The client of one configured integration."""
 
@@ -104,7 +123,7 @@ class GuardedHttp:
         self._login = _Login(authorize, authorize_for) if authorize else None
         self._most_bytes = most_bytes
         self._client = httpx.AsyncClient(
-            transport=AiohttpTransport(),
+            transport=AiohttpTransport(client=_session),
             auth=httpx.BasicAuth(*basic_auth) if basic_auth else None,
             follow_redirects=False,
             trust_env=False,

@@ -13,14 +13,26 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from orchestrator.audit.database import single_statement
-from orchestrator.audit.events import Event, to_json
+from orchestrator.audit.database import single_statement, transaction
+from orchestrator.audit.events import Event, record, to_json
 
 INTEND = text("SELECT tocsin.intend(CAST(:entry AS jsonb), CAST(:traces AS jsonb))")
 RESEND = text("SELECT tocsin.resend(:key, :sends, :within, :why)")
 CONCLUDE = text("SELECT tocsin.conclude(:key, CAST(:outcome AS jsonb))")
 RECORD_ALL = text("SELECT tocsin.record_all(CAST(:events AS jsonb))")
 APPROVAL = text("SELECT run, first_run_id, state, request FROM tocsin.approval WHERE id = :id")
+
+
+UNDO = "~undo"
+"""stands in the path of what takes something back, between the step that wanted it and what is taken back"""
+EFFECTS = text("""
+SELECT key, step, path, capability, integration, parameters, target, state FROM tocsin.action
+WHERE run = :run AND effect = 'reversible' AND state IN ('done', 'shadowed')
+    AND (CAST(:steps AS text[]) IS NULL OR step = ANY(CAST(:steps AS text[])))
+    AND NOT :undo = ANY(path)
+ORDER BY intended_at DESC, key
+""")
+UNDONE = text("UPDATE tocsin.action SET state = 'undone' WHERE key = :key AND state = 'done' RETURNING run, target")
 
 
 class Data(BaseModel):
@@ -93,6 +105,19 @@ class Outcome(Ending):
     how: str
 
 
+class Effected(Data):
+    """Something that a run did and that can be taken back."""
+
+    key: str
+    step: str
+    path: tuple[str, ...]
+    capability: str
+    integration: str
+    parameters: dict[str, Any]
+    target: str
+    state: str
+
+
 class Approved(Data):
     """An approval as it stands: whose run it was given to, and the requests that it covers."""
 
@@ -119,6 +144,14 @@ class Ledger(Protocol):
 
     async def approved(self, approval: str) -> Approved | None:
         """The approval of this id."""
+        ...
+
+    async def effects(self, run: str, steps: Sequence[str] | None) -> list[Effected]:
+        """What a run (or these steps of it) did and that stands, the last first; what undid something aside."""
+        ...
+
+    async def undone(self, key: str, body: dict[str, Any]) -> None:
+        """The effect is taken back."""
         ...
 
     async def note(self, events: Sequence[Event]) -> None:
@@ -151,6 +184,22 @@ class PostgresLedger:
         async with single_statement(self._engine) as connection:
             row = (await connection.execute(APPROVAL, {"id": approval})).mappings().first()
         return Approved.model_validate(dict(row)) if row else None
+
+    async def effects(self, run: str, steps: Sequence[str] | None) -> list[Effected]:
+        """See `Ledger.effects`."""
+        values = {"run": run, "steps": list(steps) if steps is not None else None, "undo": UNDO}
+        async with single_statement(self._engine) as connection:
+            return [
+                Effected.model_validate(dict(row)) for row in (await connection.execute(EFFECTS, values)).mappings()
+            ]
+
+    async def undone(self, key: str, body: dict[str, Any]) -> None:
+        """See `Ledger.undone`."""
+        async with transaction(self._engine) as connection:
+            row = (await connection.execute(UNDONE, {"key": key})).first()
+            if row is not None:
+                event = Event(type="action.undone", run=row.run, subject=row.target, body={"key": key, **body})
+                await record(connection, [event])
 
     async def note(self, events: Sequence[Event]) -> None:
         """See `Ledger.note`."""

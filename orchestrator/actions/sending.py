@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from orchestrator.actions.canonical import CanonicalRequest
 from orchestrator.actions.ledger import Ledger, Outcome, Verdict
 from orchestrator.actions.site import Configured
-from orchestrator.contract import Call, Effect, Idempotent, Implementation, Parameters, Readable, Result
+from orchestrator.contract import Call, Capability, Effect, Idempotent, Implementation, Parameters, Readable, Result
 from orchestrator.errors import ActionFailed, FailureKind, Rejected, TargetUnavailable, TimedOut, UnknownOutcome
 
 MOST_SENDS = 3
+LOOK_AGAIN = 0.5
+"""seconds between two looks at whether an effect is there"""
 
 
 def frozen_proof_clock() -> float:
@@ -50,6 +52,14 @@ class Shipment:
     def implementation(self) -> Implementation:
         """How the product does it."""
         return self.to.implementation(self.request.capability)
+
+
+class Seen(NamedTuple):
+    """Whether an effect was seen at its target, why not, and how long that took."""
+
+    seen: bool
+    why: str
+    milliseconds: float
 
 
 class Sender:
@@ -90,6 +100,33 @@ class Sender:
             if known is not None:
                 return known
         return await self._unknown(shipment, verdict, f"no answer to {MOST_SENDS} sends: {lost.message}")
+
+    async def see(self, shipment: Shipment, capability: Capability[Any, Any], result: Mapping[str, Any]) -> Seen:
+        """Read the target back until it shows what the action says that it did, for as long as one send may take."""
+        began = self._clock()
+        reading = shipment.to.product.implementations.get(capability.state or "")
+        if reading is None:
+            return Seen(False, f"{shipment.to.name} cannot show the effect of {capability.name}", 0.0)
+        wanted = {name: value for name, value in result.items() if isinstance(value, bool)}
+        given = {name: shipment.request.parameters[name] for name in reading.capability.takes.model_fields}
+        parameters = reading.capability.takes.model_validate(given)
+        while True:
+            shown = await self._shown(shipment, reading, parameters)
+            took = (self._clock() - began) * 1000
+            if wanted and wanted.items() <= shown.items():
+                return Seen(True, "", took)
+            if took >= shipment.timeout * 1000:
+                return Seen(False, "the target said yes, and does not show the effect", took)
+            await self._sleep(LOOK_AGAIN)
+
+    async def _shown(self, shipment: Shipment, reading: Implementation, parameters: Parameters) -> dict[str, Any]:
+        """What the target shows; nothing while it cannot be asked."""
+        try:
+            call = self._call(shipment, None, lambda: None)
+            found = await _bounded(shipment, reading.run(call, parameters))
+        except ActionFailed:
+            return {}
+        return found.model_dump(mode="json") if found is not None else {}
 
     async def _send(self, shipment: Shipment, verdict: Verdict, asked_at: float) -> Outcome:
         latest = asked_at + self.send_within

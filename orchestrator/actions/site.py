@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,17 +61,26 @@ class Site:
 
 
 def build_site(
-    catalog: Catalog, integrations: Mapping[str, Mapping[str, Any]], routes: Mapping[str, tuple[str, ...]]
+    catalog: Catalog,
+    integrations: Mapping[str, Mapping[str, Any]],
+    routes: Mapping[str, tuple[str, ...]],
+    own: Iterable[Integration[Any]] = (),
 ) -> Site:
-    """The site that these settings describe; raises one `SettingsError` that lists all mistakes."""
+    """The site that these settings describe; raises one `SettingsError` that lists all mistakes.
+
+    `own` are products that Tocsin itself plays, which need no settings.
+    """
     mistakes: list[str] = []
-    configured: dict[str, Configured] = {}
+    configured: dict[str, Configured] = {one.name: Configured(one.name, one, one.config(), None) for one in own}
     for name, section in integrations.items():
+        if name in configured:
+            mistakes.append(f"integrations.{name}: Tocsin itself goes by this name; choose another one")
+            continue
         try:
             configured[name] = _configure(catalog, name, dict(section))
         except SettingsError as error:
             mistakes.append(f"integrations.{name}: {error}")
-    mistakes += _wrong_routes(catalog, integrations, configured, routes)
+    mistakes += _wrong_routes(catalog, {*integrations, *configured}, configured, routes)
     if mistakes:
         raise SettingsError("\n".join(mistakes))
     return Site(configured, _all_routes(catalog, configured, routes))
@@ -112,7 +121,7 @@ def _told(error: ValidationError, model: type[Config]) -> Iterable[str]:
 
 def _wrong_routes(
     catalog: Catalog,
-    integrations: Mapping[str, object],
+    known: Set[str],
     configured: Mapping[str, Configured],
     routes: Mapping[str, tuple[str, ...]],
 ) -> list[str]:
@@ -123,7 +132,7 @@ def _wrong_routes(
             mistakes.append(f"routes.{capability}: no such capability" + (f"; did you mean {near[0]}?" if near else ""))
             continue
         for name in names:
-            if name not in integrations:
+            if name not in known:
                 mistakes.append(f"routes.{capability}: no integration is configured as {name!r}")
             elif name in configured and capability not in configured[name].product.implementations:
                 able = ", ".join(catalog.implementing(capability)) or "none"

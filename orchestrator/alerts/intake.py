@@ -25,7 +25,7 @@ from orchestrator.alerts.requests import Chosen, Matcher, Started, Starter, Star
 from orchestrator.alerts.sources import NotAnAlert
 from orchestrator.audit.kafka import Trouble
 from orchestrator.contract.values import Severity
-from orchestrator.errors import DeadLetter, Unavailable
+from orchestrator.errors import DeadLetter, SettingsError, Unavailable
 from orchestrator.settings import IntakeSettings
 
 log = structlog.get_logger()
@@ -152,7 +152,7 @@ class Intake:
         while not self._stopping.is_set():
             self._mind_the_backlog()
             messages = await asyncio.to_thread(self._consumer.consume, self._settings.batch, 0.1)
-            batch = [read for read in map(_taken, messages) if read is not None]
+            batch = [read for read in map(self._taken, messages) if read is not None]
             for read in batch:
                 progress = self._offsets.assigned(read.topic, read.partition)
                 progress.read(read.offset, read.size)
@@ -163,6 +163,24 @@ class Intake:
             elif self._offsets.bytes == 0:
                 self.idle.set()
             await self._commit()
+
+    def _taken(self, message: Message) -> _Read | None:
+        """A record; None for what the client reports beside records, which it mends by itself."""
+        error = message.error()
+        if error is None:
+            at = message.timestamp()[1] / 1000
+            place = str(message.topic()), int(message.partition() or 0), int(message.offset() or 0)
+            return _Read(*place, message.value(), at)
+        if error.code() in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED):
+            raise SettingsError(
+                f"Kafka does not let us read ({error.str()}); grant the user of kafka.username or "
+                f"kafka.certificate_file Read on {', '.join(self._topics)} and on the group {self._settings.group} "
+                "(intake.group)"
+            )
+        if error.fatal():
+            raise KafkaException(error)
+        log.warning("intake.kafka", error=error.str())
+        return None
 
     def _mind_the_backlog(self) -> None:
         """Stop fetching while too much is read and not done; polling goes on, so the group keeps us."""
@@ -285,6 +303,8 @@ class Intake:
             self.counts.joined += 1
         elif waiting.refused is not None:
             self.counts.dead_lettered += 1
+        elif Started.NOTHING in waiting.became:
+            self.counts.unmatched += 1
         else:
             self.counts.redelivered += 1
 
@@ -389,18 +409,6 @@ def consumer_options(settings: IntakeSettings) -> dict[str, Any]:
         "fetch.wait.max.ms": 50,
         "topic.metadata.refresh.interval.ms": 30_000,
     }
-
-
-def _taken(message: Message) -> _Read | None:
-    """A record; None for what the client reports beside records, which it mends by itself."""
-    error = message.error()
-    if error is not None:
-        if error.fatal() or error.code() in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError._AUTHENTICATION):  # noqa: SLF001 - the library's own name
-            raise KafkaException(error)
-        log.warning("intake.kafka", error=error.str())
-        return None
-    at = message.timestamp()[1] / 1000
-    return _Read(str(message.topic()), int(message.partition() or 0), int(message.offset() or 0), message.value(), at)
 
 
 def _asked(alert: Alert, matched: Sequence[Chosen]) -> tuple[tuple[StartRequest, ...], DeadLetter | None]:

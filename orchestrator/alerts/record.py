@@ -26,12 +26,14 @@ KNOWN = text("SELECT key, sha256 FROM tocsin.alert WHERE key = ANY(CAST(:keys AS
 CLAIMED = text("SELECT playbook, alert_key FROM tocsin.claim WHERE alert_key = ANY(CAST(:keys AS text[]))")
 # what is asked for again is found again; a playbook that has changed since asks for something else
 REQUESTED = text("""
-INSERT INTO tocsin.start_request (alert_key, playbook, content, digest, mode, workflow_id, group_key, join_seconds)
-SELECT alert_key, playbook, decode(content, 'hex'), digest, mode, workflow_id, group_key, join_seconds
+INSERT INTO tocsin.start_request
+    (alert_key, playbook, content, digest, mode, workflow_id, group_key, join_seconds, may_start, requester)
+SELECT alert_key, playbook, decode(content, 'hex'), digest, mode, workflow_id, group_key, join_seconds, may_start,
+    requester
 FROM unnest(CAST(:alert_keys AS text[]), CAST(:playbooks AS text[]), CAST(:contents AS text[]),
     CAST(:digests AS text[]), CAST(:modes AS text[]), CAST(:workflow_ids AS text[]), CAST(:group_keys AS text[]),
-    CAST(:joins AS float8[]))
-    AS asked (alert_key, playbook, content, digest, mode, workflow_id, group_key, join_seconds)
+    CAST(:joins AS float8[]), CAST(:may_start AS boolean[]), CAST(:requesters AS text[]))
+    AS asked (alert_key, playbook, content, digest, mode, workflow_id, group_key, join_seconds, may_start, requester)
 ON CONFLICT DO NOTHING
 """)
 # A place is counted once, in whatever batches it comes again. One that is younger than its count is of a new topic of
@@ -163,6 +165,16 @@ class PostgresRecorder:
         new = (await connection.execute(UNMATCHED, row)).first()
         return (new.alerts, new.other) if new else (0, 0)
 
+    async def ask_for(self, request: StartRequest) -> None:
+        """Record that somebody asks for a run by hand, without an alert: what nobody asked for is not carried out."""
+        body = {
+            "playbook": request.playbook, "digest": request.digest, "inputs": request.inputs, "mode": request.mode,
+            "requester": request.requester, "workflow_id": request.workflow_id,
+        }  # fmt: skip
+        async with transaction(self._engine) as connection:
+            await connection.execute(REQUESTED, _requested([request]))
+            await record(connection, [Event(type="run.requested", subject=request.alert_key, body=body)])
+
     async def _alerts(self, connection: AsyncConnection, received: Sequence[Received]) -> Recorded:
         if not received:
             return Recorded(frozenset(), frozenset(), frozenset())
@@ -173,7 +185,7 @@ class PostgresRecorder:
         known = {row.key: bytes(row.sha256) for row in await connection.execute(KNOWN, keys)}
         conflicts = [one for one in received if known[one.alert.key] != one.sha256]
         same = (one for one in received if known[one.alert.key] == one.sha256)
-        await connection.execute(REQUESTED, _requested(same))
+        await connection.execute(REQUESTED, _requested(request for one in same for request in one.requests))
         seen = frozenset(first) - inserted
         claimed: frozenset[tuple[str, str]] = frozenset()
         if seen:
@@ -216,8 +228,8 @@ def _columns(received: list[Received]) -> dict[str, list[Any]]:
     }
 
 
-def _requested(received: Iterable[Received]) -> dict[str, list[Any]]:
-    asked = [request for one in received for request in one.requests]
+def _requested(requests: Iterable[StartRequest]) -> dict[str, list[Any]]:
+    asked = list(requests)
     return {
         "alert_keys": [one.alert_key for one in asked],
         "playbooks": [one.playbook for one in asked],
@@ -227,6 +239,8 @@ def _requested(received: Iterable[Received]) -> dict[str, list[Any]]:
         "workflow_ids": [one.workflow_id for one in asked],
         "group_keys": [storable(one.group_key) for one in asked],
         "joins": [one.join for one in asked],
+        "may_start": [one.may_start for one in asked],
+        "requesters": [one.requester for one in asked],
     }
 
 

@@ -15,16 +15,25 @@ from orchestrator.alerts.alert import Alert
 
 
 class StartRequest(BaseModel):
-    """One run to start, or to join. `document` is the playbook; `alert` is what the run carries of the alert."""
+    """One run to start, or to join. `document` is the playbook; `alert` is what the run carries of the alert.
+
+    `bundle` holds the sub-playbooks that it calls. One that may not start a run only joins an open one. A run by hand
+    may have `inputs` instead of an alert, and names who wants it.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     playbook: str
     digest: str
     document: dict[str, Any]
+    bundle: dict[str, Any] = {}
     mode: str
     title: str
+    how: str = "alert"
     alert: dict[str, Any]
+    inputs: dict[str, Any] = {}
+    requester: str | None = None
+    may_start: bool = True
     alert_key: str
     severity: str
     group_key: str | None
@@ -36,12 +45,14 @@ class StartRequest(BaseModel):
     @cached_property
     def content(self) -> str:
         """The digest of what the run carries of the alert: recorded here, and compared when the run begins."""
-        return content_digest(self.run, self.alert_key, self.severity, self.alert)
+        return content_digest(self.run, self.alert_key, self.severity, self.alert, self.inputs)
 
 
-def content_digest(run: str, alert_key: str, severity: str, alert: dict[str, Any]) -> str:
-    """SHA-256 of an alert as a run carries it, in hex: the same before and after its way through Temporal."""
-    return hashlib.sha256(encoded([run, alert_key, severity, alert])).hexdigest()
+def content_digest(
+    run: str, alert_key: str, severity: str, alert: dict[str, Any], inputs: dict[str, Any] | None = None
+) -> str:
+    """SHA-256 of what a run carries, in hex: the same before and after its way through Temporal."""
+    return hashlib.sha256(encoded([run, alert_key, severity, alert, *([inputs] if inputs else [])])).hexdigest()
 
 
 def encoded(value: object) -> bytes:
@@ -55,6 +66,7 @@ class Started(StrEnum):
     STARTED = "started"
     JOINED = "joined"
     ALREADY = "already"
+    NOTHING = "nothing"
 
 
 class Starter(Protocol):

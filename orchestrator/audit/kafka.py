@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from orchestrator.audit.greeting import fault_of
 from orchestrator.errors import Unavailable
 
 LARGEST_MESSAGE = 18 * 1024 * 1024
@@ -18,6 +20,7 @@ LARGEST_MESSAGE = 18 * 1024 * 1024
 
 QUIET = 30.0
 """seconds in which the same trouble is told once"""
+SILENT = logging.Logger("kafka.silent", level=logging.CRITICAL + 1)
 log = structlog.get_logger()
 
 
@@ -34,7 +37,8 @@ class Trouble:
         self.last = error.str()
         if time.monotonic() - self._told.get(error.code(), -QUIET) >= QUIET:
             self._told[error.code()] = time.monotonic()
-            log.warning("kafka.trouble", client=self._who, error=self.last)
+            fault = fault_of(self.last)
+            log.warning("kafka.trouble", client=self._who, error=self.last, **({"setting": fault} if fault else {}))
 
     @property
     def options(self) -> dict[str, Any]:
@@ -42,6 +46,7 @@ class Trouble:
         return {
             "error_cb": self,
             "log_level": 0,
+            "logger": SILENT,  # what is fatal would be printed at every level
             "reconnect.backoff.ms": 200,
             "reconnect.backoff.max.ms": 2_000,
         }
@@ -87,8 +92,14 @@ class PatientProducer:
         if failures:
             if any(failure.fatal() for failure in failures):  # this one takes nothing any more
                 self._producer = self._new()
-            why = f" ({self._trouble.last})" if self._trouble.last else ""
-            raise Unavailable(f"Kafka did not take {self._what}: {failures[0].str()}{why}")
+            raise Unavailable(f"Kafka did not take {self._what}: {self._why(failures[0])}")
+
+    def _why(self, failure: KafkaError) -> str:
+        why = failure.str() + (f" ({self._trouble.last})" if self._trouble.last else "")
+        if "authorization failed" in why.lower():
+            rights = f"grant the user of kafka.username or kafka.certificate_file Write on {self._topic}"
+            return f"it does not let us write; {rights}"
+        return why
 
     def _new(self) -> Producer:
         options = {

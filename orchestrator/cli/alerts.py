@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
+import socket
 import sys
 import uuid
 from contextlib import suppress
@@ -16,19 +18,27 @@ from temporalio.client import WorkflowFailureError
 from orchestrator.actions.catalog import scan
 from orchestrator.alerts.alert import Alert
 from orchestrator.alerts.decode import Decoder, decode_sample
-from orchestrator.alerts.explain import Record, find, has_read, records_of, story_of
+from orchestrator.alerts.explain import PLACE, Record, find, has_read, records_of, story_of
 from orchestrator.alerts.record import Batch, PostgresRecorder, Received
 from orchestrator.alerts.requests import StartRequest
 from orchestrator.alerts.sources import NotAnAlert
+from orchestrator.audit.greeting import greet
 from orchestrator.audit.kafka import Outgoing, PatientProducer
-from orchestrator.bootstrap import Tocsin, connected, load, register
+from orchestrator.bootstrap import Tocsin, connected, load
 from orchestrator.cli.console import as_json, say, table
 from orchestrator.errors import DeadLetter, FilesRefused, TocsinError, Unavailable
-from orchestrator.language.expressions import Reason
+from orchestrator.language.packing import packer_for
+from orchestrator.language.program import Playbook
 from orchestrator.local.endpoints import current_endpoints
-from orchestrator.matching.choose import ChosenPlaybook
-from orchestrator.matching.match import Match
+from orchestrator.matching.by_hand import (
+    NotStarted,
+    request_for_alert,
+    request_with_inputs,
+    typed_inputs,
+    with_subs,
+)
 from orchestrator.settings import load_settings
+from orchestrator.versions.registry import register
 
 
 def add_to(app: App) -> None:
@@ -52,15 +62,24 @@ async def send(file: Path, *, topic: str | None = None, json: bool = False) -> N
     settings = load_settings()
     raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     records = records_of(raw)
-    kafka = settings.kafka.client_options(current_endpoints(settings).kafka)
+    bootstrap = current_endpoints(settings).kafka
+    await asyncio.to_thread(greet, settings.kafka, bootstrap)
     topic = topic or settings.kafka.topics.alerts
-    producer = PatientProducer(kafka, topic, what="the records")
+    producer = PatientProducer(settings.kafka.client_options(bootstrap), topic, what="the records")
     await producer.write([Outgoing(record) for record in records])
     as_json({"sent": len(records), "topic": topic}) if json else say(f"{len(records)} records sent to {topic}")
 
 
-async def run(playbook: str, *, alert: Path, shadow: bool = False, wait: bool = True) -> None:
-    """Run a playbook on an alert from a file, whether it matches or not.
+async def run(
+    playbook: str,
+    *,
+    alert: Path | None = None,
+    input: dict[str, str] | None = None,  # noqa: A002 - the name of the option
+    shadow: bool = False,
+    wait: bool = True,
+    json: bool = False,
+) -> None:
+    """Run a playbook by hand: on an alert from a file, whether it matches or not, or with inputs.
 
     Parameters
     ----------
@@ -68,47 +87,83 @@ async def run(playbook: str, *, alert: Path, shadow: bool = False, wait: bool = 
         Its name.
     alert
         A file with one alert, in any format that intake reads.
+    input
+        A value for one of its inputs, as --input.account alice; a list has commas between its values.
     shadow
         Record every write and send none.
     wait
         Wait for the end and say how it came out.
+    json
+        One line of JSON instead of a table: run, state, steps, outputs.
     """
     settings = load_settings()
     async with connected(settings, current_endpoints(settings)) as tocsin:
-        given = decode_sample(alert.read_bytes())
-        # a run by hand is an event of its own: the same file again is another run
-        own = given.model_copy(update={"key": f"run/{uuid.uuid4().hex}"})
-        request = await _by_hand(tocsin, playbook, own, alert.read_bytes(), shadow=shadow)
+        made = _found(tocsin, playbook)
+        if alert is not None:
+            request = await _with_alert(tocsin, made, alert.read_bytes(), shadow=shadow)
+        else:
+            request = await _with_inputs(tocsin, made, input or {}, shadow=shadow)
         await tocsin.starter().start([request])
-        say(f"started {request.workflow_id}")
+        if not json:
+            say(f"started {request.workflow_id}")
         if wait:
-            await _result(tocsin, request.workflow_id)
+            await _result(tocsin, request.workflow_id, json=json)
 
 
-async def _by_hand(tocsin: Tocsin, name: str, alert: Alert, raw: bytes, *, shadow: bool) -> StartRequest:
-    """The playbook, registered, and the request, recorded: without both the run would refuse itself."""
+def _found(tocsin: Tocsin, name: str) -> Playbook:
     loaded = load(tocsin.settings, tocsin.catalog)
     if name not in loaded.playbooks:
         if loaded.errors:
             raise FilesRefused(list(loaded.errors))
         raise TocsinError(f"no playbook is named {name}; known: {', '.join(loaded.playbooks)}")
-    playbook = loaded.playbooks[name]
-    await register(tocsin.engine, [playbook])
-    chosen = ChosenPlaybook(Match(playbook, Reason(holds=True, values={}, error="started by hand"), None))
-    request = chosen.request(alert)
-    if shadow:
-        request = request.model_copy(update={"mode": "shadow"})
-    received = Received(alert, raw, "tocsin run", 0, 0, (chosen.told,), (request,))
+    return loaded.playbooks[name]
+
+
+async def _with_alert(tocsin: Tocsin, playbook: Playbook, raw: bytes, *, shadow: bool) -> StartRequest:
+    """The request, recorded like what intake asks for: without that the run would refuse itself.
+
+    A run by hand is an event of its own: the same file again is another run.
+    """
+    await register(tocsin.engine, list(with_subs(playbook)))
+    key, requester = f"run/{uuid.uuid4().hex}", _requester(tocsin, playbook)
+    own, request, told = request_for_alert(playbook, decode_sample(raw), key, requester=requester, shadow=shadow)
+    received = Received(own, raw, "tocsin run", 0, 0, (told,), (request,))
     await PostgresRecorder(tocsin.engine).record(Batch(received=[received]))
     return request
 
 
-async def _result(tocsin: Tocsin, workflow_id: str) -> None:
+async def _with_inputs(tocsin: Tocsin, playbook: Playbook, given: dict[str, str], *, shadow: bool) -> StartRequest:
+    inputs = typed_inputs(playbook.model.inputs, given)
+    key, packer = f"run/{uuid.uuid4().hex}", packer_for(tocsin.catalog.capabilities)
+    request = request_with_inputs(
+        playbook, inputs, key, packer, requester=_requester(tocsin, playbook), shadow=shadow
+    )  # fmt: skip
+    await register(tocsin.engine, list(with_subs(playbook)))
+    await PostgresRecorder(tocsin.engine).ask_for(request)
+    return request
+
+
+def _requester(tocsin: Tocsin, playbook: Playbook) -> str:
+    """Who starts it; where the site lists people, only those whom the playbook lets start it."""
+    name = f"{getpass.getuser()}@{socket.gethostname()}"
+    manual = playbook.model.trigger.manual
+    group = manual.by.group if manual is not None else None
+    if group is not None and (barred := tocsin.people.refuse(name, group)):
+        raise NotStarted(f"{playbook.name}: {barred}")
+    return name
+
+
+async def _result(tocsin: Tocsin, workflow_id: str, *, json: bool) -> None:
     try:
         result = await tocsin.temporal.get_workflow_handle(workflow_id).result()
     except WorkflowFailureError as error:
         raise TocsinError(f"the run failed: {error.cause}") from None
+    if json:
+        as_json({"run": workflow_id, **result})
+        return
     table(("step", "status"), result.get("steps", {}).items())
+    for name, value in result.get("outputs", {}).items():
+        say(f"{name}: {value}")
 
 
 async def explain(alert: str, *, json: bool = False) -> None:
@@ -123,6 +178,8 @@ async def explain(alert: str, *, json: bool = False) -> None:
     """
     settings = load_settings()
     endpoints = current_endpoints(settings)
+    if PLACE.fullmatch(alert):
+        await asyncio.to_thread(greet, settings.kafka, endpoints.kafka)
     async with connected(settings, endpoints) as tocsin:
         for record in await find(alert, tocsin.engine, settings.kafka.client_options(endpoints.kafka)):
             told = await _explained(tocsin, record)
@@ -156,6 +213,7 @@ def _considered(tocsin: Tocsin, alert: Alert) -> list[dict[str, object]]:
     return [
         {"playbook": one.name, "digest": one.digest, "match": one.match.source, **asdict(one.match.explain(names))}
         for one in playbooks
+        if one.match is not None
     ]
 
 

@@ -7,6 +7,7 @@ import getpass
 import socket
 import sys
 
+import orjson
 from cyclopts import App
 from rich.markdown import Markdown
 from temporalio.service import RPCError
@@ -26,7 +27,7 @@ PATIENCE = 20.0
 
 def add_to(app: App) -> None:
     """Add the commands."""
-    for command in (approvals, approve, deny):
+    for command in (approvals, approve, deny, answer):
         app.command(command)
 
 
@@ -88,7 +89,38 @@ async def deny(run: str, *, step: str | None = None, note: str = "", yes: bool =
     await _answer("deny", run, step, note, yes=yes)
 
 
-async def _answer(signal: str, run: str, step: str | None, note: str, *, yes: bool) -> None:
+async def answer(run: str, *fields: str, step: str | None = None, note: str = "", yes: bool = False) -> None:
+    """Answer a question of a run, after showing it; then say what the run made of the answer. It approves nothing.
+
+    Parameters
+    ----------
+    run
+        The run or its workflow id, as `tocsin approvals` lists it.
+    fields
+        What the answer holds, as verdict=benign; a value that is JSON is read as such.
+    step
+        Which question of the run, where several wait.
+    note
+        Words for the record.
+    yes
+        Do not ask again.
+    """
+    await _answer("answer", run, step, note, yes=yes, fields=dict(map(_field, fields)))
+
+
+def _field(text: str) -> tuple[str, object]:
+    name, mark, value = text.partition("=")
+    if not mark:
+        raise TocsinError(f"{text!r} is no field; write name=value")
+    try:
+        return name, orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return name, value
+
+
+async def _answer(
+    signal: str, run: str, step: str | None, note: str, *, yes: bool, fields: dict[str, object] | None = None
+) -> None:
     settings = load_settings()
     endpoints = current_endpoints(settings)
     engine = make_engine(endpoints.database)
@@ -99,7 +131,7 @@ async def _answer(signal: str, run: str, step: str | None, note: str, *, yes: bo
         if not yes and not _sure(signal):
             raise TocsinError("nothing was sent")
         before = await questions.last_answer(row.workflow_id)
-        await _send(settings, endpoints, row, signal, note)
+        await _send(settings, endpoints, row, signal, note, fields)
         await _verdict(questions, row, before)
     finally:
         await engine.dispose()
@@ -123,13 +155,20 @@ def _sure(signal: str) -> bool:
     return input(f"{signal}? Type yes: ").strip().lower() == "yes"
 
 
-async def _send(settings: Settings, endpoints: Endpoints, row: ApprovalRow, signal: str, note: str) -> None:
+async def _send(
+    settings: Settings,
+    endpoints: Endpoints,
+    row: ApprovalRow,
+    signal: str,
+    note: str,
+    fields: dict[str, object] | None,
+) -> None:
     """The one way in: the same Signal that the UI sends."""
     identity = f"{getpass.getuser()}@{socket.gethostname()}"
     client = await connect(settings.temporal, endpoints.temporal, identity=identity)
     handle = client.get_workflow_handle(row.workflow_id)
     try:
-        await handle.signal(signal, Answer(step=row.step, digest=row.digest, note=note))
+        await handle.signal(signal, Answer(step=row.step, digest=row.digest, note=note, fields=fields))
     except RPCError as error:
         raise TocsinError(f"Temporal did not take the answer: {error.message}") from error
 

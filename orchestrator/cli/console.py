@@ -33,10 +33,10 @@ def as_json(value: Any) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Rows for people."""
+    """Rows for people; a cell may be text in a style of its own."""
     made = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         made.add_column(column, overflow="fold")
     for row in rows:
-        made.add_row(*(Text(str(cell) if cell is not None else "") for cell in row))
+        made.add_row(*(cell if isinstance(cell, Text) else Text(str(cell) if cell is not None else "") for cell in row))
     out.print(made)

@@ -30,7 +30,7 @@ from orchestrator.local.lab import Lab
 from orchestrator.local.prepare import prepare, prepare_without_topics
 from orchestrator.local.stack import running_stack
 from orchestrator.logs import set_up_logs
-from orchestrator.settings import KafkaSettings, KeeperSettings, LogSettings, Settings, load_settings
+from orchestrator.settings import IntakeSettings, KafkaSettings, KeeperSettings, LogSettings, Settings, load_settings
 from orchestrator.workflow.messages import Answer
 from orchestrator.workflow.questions import ApprovalRow, Questions
 
@@ -120,6 +120,7 @@ async def _stage(home: Path) -> AsyncIterator[tuple[Tocsin, Lab]]:
         lab = await stage.enter_async_context(Lab(home / "lab"))
         site = base.model_copy(
             update={
+                "intake": IntakeSettings(look_seconds=0.1),
                 "keeper": KeeperSettings(poll_seconds=0.1),
                 "integrations": {"lab": {"url": lab.url, "token": lab.token}},
             }

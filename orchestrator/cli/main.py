@@ -6,7 +6,7 @@ import sys
 
 from cyclopts import App
 
-from orchestrator.cli import alerts, approvals, audit, demo, playbooks, serve, stack
+from orchestrator.cli import alerts, approvals, audit, author, demo, lists, pages, playbooks, serve, stack, versions
 from orchestrator.cli.console import complain
 from orchestrator.errors import TocsinError
 
@@ -19,7 +19,7 @@ Settings come from `tocsin.yaml` (or the file that TOCSIN_SETTINGS names) and fr
 """
 
 app = App(name="tocsin", help=HELP, version_flags=["--version"])
-for commands in (demo, stack, serve, playbooks, alerts, approvals, audit):
+for commands in (demo, stack, serve, playbooks, author, pages, versions, lists, alerts, approvals, audit):
     commands.add_to(app)
 
 

@@ -10,10 +10,12 @@ from cyclopts import App
 
 from orchestrator.actions.catalog import Catalog, scan
 from orchestrator.alerts.decode import decode_sample
-from orchestrator.cli.console import as_json, err, say, table
+from orchestrator.cli.console import as_json, err, say
+from orchestrator.cli.playbook_tests import Tested
 from orchestrator.errors import Finding, FindingLevel
-from orchestrator.language.loader import Loaded, load_playbook, load_playbooks
-from orchestrator.language.simulator import TestReport, simulate_all
+from orchestrator.language.loader import Loaded, load_playbook, load_playbooks, read_file
+from orchestrator.language.reference_files import load_reference
+from orchestrator.language.simulator import Coverage, simulate_all
 from orchestrator.settings import load_settings
 
 
@@ -49,52 +51,59 @@ def check(*files: Path, json: bool = False, form: Literal["text", "json", "githu
     sys.exit(1 if loaded.errors else 0)
 
 
-def run_tests(*files: Path, json: bool = False) -> None:
+def run_tests(*files: Path, json: bool = False, strict: bool = False) -> None:
     """Run the tests that the playbooks bring, against simulated actions, with time skipped.
+
+    Says what no test reaches: a step, an outcome of a condition, a case, an empty list, running out of turns, silence,
+    a failure that is dealt with.
 
     Parameters
     ----------
     files
         Playbooks to test; all of the folder where none is named.
     json
-        One line of JSON instead of a table.
+        One line of JSON instead of a table: every test with its problems, and every step and branch that none reaches.
+    strict
+        Fail where a step or a branch is reached by no test.
     """
     catalog = scan()
     loaded = _load(files, catalog)
     for finding in loaded.errors:
         _tell(finding, "text")
-    samples = load_settings().playbooks / "samples"
+    tested = _tested(loaded, catalog)
+    if json:
+        tested.as_json()
+    else:
+        tested.show()
+    missed = strict and tested.coverage.missed
+    sys.exit(1 if loaded.errors or missed or not tested.passed else 0)
+
+
+def _tested(loaded: Loaded, catalog: Catalog) -> Tested:
+    """All tests of the playbooks, with what the site keeps."""
+    folder, coverage = load_settings().playbooks, Coverage(loaded.playbooks.values())
+    site = load_reference(folder).data
     reports = [
         report
         for playbook in loaded.playbooks.values()
-        for report in simulate_all(playbook, catalog.capabilities, samples, decode_sample)
+        for report in simulate_all(
+            playbook, catalog.capabilities, folder / "samples", decode_sample, coverage=coverage, site=site
+        )
     ]
-    if json:
-        as_json([{"playbook": one.playbook, "test": one.name, "problems": one.problems} for one in reports])
-    else:
-        _show(reports)
-    sys.exit(1 if loaded.errors or not all(one.passed for one in reports) else 0)
-
-
-def _show(reports: list[TestReport]) -> None:
-    table(
-        ("playbook", "test", ""),
-        ((one.playbook, one.name, "passed" if one.passed else "; ".join(one.problems)) for one in reports),
-    )
-    passed = sum(one.passed for one in reports)
-    say(f"{passed} passed, {len(reports) - passed} failed", "green" if passed == len(reports) else "red")
+    return Tested(reports, coverage, loaded.documents)
 
 
 def _load(files: tuple[Path, ...], catalog: Catalog) -> Loaded:
     if not files:
         return load_playbooks(load_settings().playbooks, catalog.capabilities)
-    playbooks, findings = {}, []
+    playbooks, findings, documents = {}, [], {}
     for file in files:
         playbook, found = load_playbook(file, catalog.capabilities)
         findings += found
-        if playbook is not None:
-            playbooks[playbook.name] = playbook
-    return Loaded(playbooks, tuple(findings))
+        document = read_file(file).document
+        if playbook is not None and document is not None:
+            playbooks[playbook.name], documents[playbook.name] = playbook, document
+    return Loaded(playbooks, tuple(findings), documents)
 
 
 def _tell(finding: Finding, form: str) -> None:

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import structlog
 from cyclopts import App
 
+from orchestrator.audit.greeting import greet
 from orchestrator.bootstrap import Tocsin, connected
 from orchestrator.cli.console import complain
 from orchestrator.errors import TocsinError, Unavailable
@@ -85,8 +86,11 @@ async def _until_told(roles: Sequence[str]) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    endpoints = current_endpoints(settings)
+    if {"intake", "keeper"} & set(roles):
+        await asyncio.to_thread(greet, settings.kafka, endpoints.kafka)
     async with AsyncExitStack() as stack:
-        tocsin = await _as_soon_as_there(stack, settings, current_endpoints(settings), stop)
+        tocsin = await _as_soon_as_there(stack, settings, endpoints, stop)
         if tocsin is not None:
             await running(tocsin, roles, stop)
     return 0
@@ -136,12 +140,24 @@ class _Role:
 
 
 async def _intake(tocsin: Tocsin, *, eager: bool) -> _Role:
-    made = tocsin.intake(await _registered(tocsin), eager=eager)
+    playbooks = PlaybooksInForce([])
+    follower = tocsin.follower(playbooks, on_change=tocsin.schedules().follow)
+    made = tocsin.intake(playbooks, eager=eager)
+
+    async def run() -> None:
+        following = asyncio.create_task(follower.run())
+        try:
+            if await follower.ready():
+                await made.run()
+        finally:
+            follower.stop()
+            await following
 
     async def end() -> None:
+        follower.stop()
         made.stop()
 
-    return _Role(made.run, end)
+    return _Role(run, end)
 
 
 async def _worker(tocsin: Tocsin) -> _Role:
@@ -156,13 +172,3 @@ async def _keeper(tocsin: Tocsin) -> _Role:
         made.stop()
 
     return _Role(made.run, end)
-
-
-async def _registered(tocsin: Tocsin) -> PlaybooksInForce:
-    """The playbooks, as soon as Postgres can take them."""
-    while True:
-        try:
-            return await tocsin.playbooks()
-        except Unavailable as error:
-            log.warning("intake.waiting", error=str(error))
-            await asyncio.sleep(1)

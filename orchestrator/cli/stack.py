@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from cyclopts import App
+from sqlalchemy.exc import DBAPIError
 
+from orchestrator.audit.database import make_engine
 from orchestrator.cli.console import as_json, err, say, table
+from orchestrator.cli.versions import say_broken
+from orchestrator.errors import Unavailable
 from orchestrator.local.endpoints import own_addresses, read_state
 from orchestrator.local.part import Part
 from orchestrator.local.prepare import prepare
@@ -17,6 +21,7 @@ from orchestrator.local.stack import SERVES, all_parts
 from orchestrator.local.stack import down as end_stack
 from orchestrator.local.stack import up as start_stack
 from orchestrator.settings import Settings, load_settings
+from orchestrator.versions.history import ListedPlaybook, listed
 
 PATIENCE = 5.0
 """seconds in which a server says that it is there"""
@@ -50,6 +55,8 @@ async def up(*, ephemeral: bool = False) -> None:
 async def status(*, json: bool = False) -> None:
     """Say which servers answer, where, and what memory those of this machine take; exit code 1 where one does not.
 
+    Says too which playbooks are broken; that leaves the exit code alone, since their last good versions serve.
+
     Parameters
     ----------
     json
@@ -57,8 +64,9 @@ async def status(*, json: bool = False) -> None:
     """
     settings = load_settings()
     found = await rows(settings)
+    playbooks = await _playbooks(settings)
     if json:
-        as_json(found)
+        as_json([*found, _row_of(playbooks)])
     else:
         table(
             ("part", "state", "address", "pid", "memory"),
@@ -67,6 +75,8 @@ async def status(*, json: bool = False) -> None:
                 for r in found
             ),
         )
+        for one in playbooks or ():
+            say_broken(one)
     if any(row["state"] not in ("up", "yours") for row in found):
         sys.exit(1)
 
@@ -126,3 +136,27 @@ async def _in_time(answer: Awaitable[bool]) -> bool:
         return await asyncio.wait_for(answer, PATIENCE)
     except TimeoutError:
         return False
+
+
+async def _playbooks(settings: Settings) -> Sequence[ListedPlaybook] | None:
+    """What is in force and what is broken; None where the database cannot say."""
+    address = own_addresses(settings).get("database") or read_state(settings.home).addresses.get("database")
+    if address is None:
+        return None
+    engine = make_engine(address)
+    try:
+        return await listed(engine)
+    except (Unavailable, DBAPIError):  # it is away, or its schema is that of an older release
+        return None
+    finally:
+        await engine.dispose()
+
+
+def _row_of(playbooks: Sequence[ListedPlaybook] | None) -> dict[str, Any]:
+    """The playbooks as one more part."""
+    row: dict[str, Any] = {"part": "playbooks", "state": "unknown", "address": None, "pid": None, "memory": 0}
+    if playbooks is None:
+        return row
+    broken = [one.name for one in playbooks if one.state == "broken"]
+    in_force = sum(one.serves for one in playbooks)
+    return row | {"state": "broken" if broken else "good", "in_force": in_force, "broken": broken}

@@ -1,6 +1,6 @@
 """What integrations are written against: capabilities, value types, the call, and the failures they may raise."""
 
-from orchestrator.contract.capability import Capability, Effect, Parameters, Result
+from orchestrator.contract.capability import MANY, Capability, Effect, Parameters, Result
 from orchestrator.contract.integration import (
     Answer,
     Call,
@@ -16,12 +16,16 @@ from orchestrator.contract.integration import (
 from orchestrator.contract.values import (
     AccountName,
     Domain,
+    Duration,
     FileHash,
+    FileRef,
     HostName,
     IpAddress,
+    MailAddress,
     Network,
     Secret,
     Severity,
+    Url,
 )
 from orchestrator.errors import (
     ActionFailed,
@@ -38,6 +42,7 @@ from orchestrator.errors import (
 )
 
 __all__ = [
+    "MANY",
     "AccountName",
     "ActionFailed",
     "Answer",
@@ -46,9 +51,11 @@ __all__ = [
     "Config",
     "Conflict",
     "Domain",
+    "Duration",
     "Effect",
     "FailureKind",
     "FileHash",
+    "FileRef",
     "HostName",
     "Http",
     "Idempotent",
@@ -56,6 +63,7 @@ __all__ = [
     "Integration",
     "InvalidCall",
     "IpAddress",
+    "MailAddress",
     "Network",
     "NotFound",
     "Parameters",
@@ -71,4 +79,5 @@ __all__ = [
     "Unauthorized",
     "UnknownOutcome",
     "Unrepeatable",
+    "Url",
 ]

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
+from datetime import UTC, datetime
+from enum import Enum, StrEnum
 from types import UnionType
 from typing import Any, Generic, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
+
+from orchestrator.contract.values import Domain, FileHash, IpAddress, MailAddress
+
+MANY = 500
+"""how many items a list in a result has at most: results travel with the run; there is a `truncated` beside it"""
 
 
 class Effect(StrEnum):
@@ -45,8 +51,9 @@ R = TypeVar("R", bound=Result)
 class Capability(Generic[P, R]):
     """A verb such as `firewall.block_ip`.
 
-    `target` names the parameter that says what is acted upon. `inverse` names the capability that takes the effect
-    back; it takes the same-named parameters. `state` names the read that tells how the target is now.
+    `target` names the parameter that says what is acted upon; `parts` names those that with it tell one effect from
+    another, such as two files of one machine. `inverse` names the capability that takes the effect back; it takes the
+    same-named parameters. `state` names the read that tells how the target is now.
     """
 
     name: str
@@ -55,6 +62,7 @@ class Capability(Generic[P, R]):
     effect: Effect
     summary: str
     target: str | None = None
+    parts: tuple[str, ...] = ()
     inverse: str | None = None
     state: str | None = None
     d3fend: str | None = None
@@ -65,6 +73,11 @@ class Capability(Generic[P, R]):
             return self.name
         value = getattr(parameters, self.target)
         return f"{getattr(value, 'kind', self.target)}:{value}"
+
+    def effect_of(self, parameters: P) -> str:
+        """Which effect on its target this is: what two calls must share to be one effect with two holds."""
+        given = parameters.model_dump(mode="json", include=set(self.parts))
+        return " ".join([self.target_of(parameters), *(f"{name}:{given[name]}" for name in self.parts)])
 
     def undo_parameters(self, parameters: P, inverse: Capability[Parameters, Result]) -> dict[str, object]:
         """What the inverse has to be called with to take this call back."""
@@ -85,7 +98,11 @@ class Capability(Generic[P, R]):
         return self.gives.model_validate(fields)
 
 
-_LEAST: dict[Any, Any] = {bool: False, int: 0, float: 0.0, str: "imagined"}
+_LEAST: dict[type[Any], Any] = {
+    bool: False, int: 0, float: 0.0, datetime: datetime.fromtimestamp(0, UTC), IpAddress: "0.0.0.0",  # noqa: S104
+    Domain: "imagined.invalid", MailAddress: "nobody@imagined.invalid", FileHash: "0" * 64, str: "imagined",
+}  # fmt: skip
+"""the least value of each type; the first that fits counts"""
 
 
 def _least(field: FieldInfo) -> Any:
@@ -97,6 +114,8 @@ def _least(field: FieldInfo) -> Any:
         kind = get_args(kind)[0]
     if get_origin(kind) in (list, tuple, dict):
         return {} if get_origin(kind) is dict else []
-    if isinstance(kind, type) and issubclass(kind, StrEnum):
+    if issubclass(kind, BaseModel):
+        return {name: _least(inner) for name, inner in kind.model_fields.items() if inner.is_required()}
+    if issubclass(kind, Enum):
         return next(iter(kind))
-    return next((value for known, value in _LEAST.items() if isinstance(kind, type) and issubclass(kind, known)), {})
+    return next(value for known, value in _LEAST.items() if issubclass(kind, known))

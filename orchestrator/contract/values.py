@@ -7,13 +7,26 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from datetime import timedelta
 from enum import Enum
 from functools import total_ordering
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 import idna
-from pydantic import SecretStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    StringConstraints,
+    WithJsonSchema,
+)
 from pydantic_core import core_schema
+
+from orchestrator.contract.durations import format_duration, parse_duration
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -109,15 +122,21 @@ class IpAddress(NormalisedText):
 
 
 class Network(NormalisedText):
-    """A range of addresses in prefix notation, host bits cleared."""
+    """A range of addresses in prefix notation, host bits cleared; one of mapped addresses is that of IPv4 addresses."""
 
     __slots__ = ()
     kind = "network"
 
     @classmethod
     def normalise(cls, text: str) -> str:
-        """Canonical prefix notation."""
-        return ipaddress.ip_network(text.strip(), strict=False).compressed
+        """Canonical prefix notation; zone ids are refused."""
+        if "%" in text:
+            raise ValueError(f"{text!r} has a zone id; write the network alone")
+        network = ipaddress.ip_network(text.strip(), strict=False)
+        mapped = network.network_address.ipv4_mapped if isinstance(network, ipaddress.IPv6Network) else None
+        if mapped is not None and network.prefixlen >= 96:
+            network = ipaddress.IPv4Network((mapped, network.prefixlen - 96))
+        return network.compressed
 
 
 class Domain(NormalisedText):
@@ -142,6 +161,25 @@ def _label(label: str) -> str:
         return idna.encode(label, uts46=True).decode("ascii")
     except idna.IDNAError as error:
         raise ValueError(f"{label!r} is not a label of a domain name") from error
+
+
+_NOT_IN_MAIL = frozenset(' @()<>[]:;,\\"')
+
+
+class MailAddress(NormalisedText):
+    """A mail address alone, without a display name, compared without regard to case."""
+
+    __slots__ = ()
+    kind = "mail"
+
+    @classmethod
+    def normalise(cls, text: str) -> str:
+        """Case-folded name, domain as `Domain` has it; blanks, quotes and brackets are refused."""
+        name, _, domain = text.strip().rpartition("@")
+        name = name.casefold()
+        if not 0 < len(name) <= 64 or not all(letter.isprintable() and letter not in _NOT_IN_MAIL for letter in name):
+            raise ValueError("a mail address is name@domain alone, the name 1 to 64 characters without blanks")
+        return f"{name}@{Domain.normalise(domain)}"
 
 
 class AccountName(NormalisedText):
@@ -187,3 +225,43 @@ class FileHash(NormalisedText):
         if len(digest) not in (32, 40, 64, 128) or not re.fullmatch(r"[0-9a-f]+", digest):
             raise ValueError("a hash has 32, 40, 64 or 128 hexadecimal digits")
         return digest
+
+
+def _sha256(digest: FileHash) -> FileHash:
+    if len(digest) != 64:
+        raise ValueError("a SHA-256 has 64 hexadecimal digits")
+    return digest
+
+
+class FileRef(BaseModel):
+    """A file that is kept elsewhere: what is said of it may be read, its bytes never travel. `size` is in bytes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: ClassVar[str] = "file"
+
+    sha256: Annotated[FileHash, AfterValidator(_sha256)]
+    name: Annotated[str, Field(max_length=1_024)] | None = None
+    size: Annotated[int, Field(ge=0)] | None = None
+    media_type: Annotated[str, Field(max_length=255)] | None = None
+
+    def __str__(self) -> str:
+        return self.sha256
+
+
+Url = Annotated[str, StringConstraints(max_length=8_192, pattern=r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s/]\S*$")]
+"""The address of a page, as it was seen."""
+
+
+def _duration(value: object) -> timedelta:
+    if isinstance(value, float):  # what an expression such as `days(30)` leaves as; a literal is never a fraction
+        value = timedelta(seconds=value)
+    return value if isinstance(value, timedelta) else parse_duration(value)
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_duration),
+    PlainSerializer(lambda value: format_duration(value.total_seconds()), return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "duration"}),
+]
+"""A length of time as playbooks write it: `90s`, `30m`, `1h30m`, `7d`."""

@@ -24,7 +24,8 @@ class RunContext(Record):
     """Which run this is, the same on every attempt and after continue-as-new.
 
     `run` is the run's own name: `PLAYBOOK/a/ALERT` for a run that an alert started, whatever its workflow id. `event`
-    is what ledger keys begin with: the alert key, or the request or scheduled time.
+    is what ledger keys begin with: the alert key, or the request or scheduled time. `within` is what comes before the
+    path of a step there: for a sub-playbook, the versions and paths of the steps that called it.
     """
 
     run: str
@@ -35,6 +36,9 @@ class RunContext(Record):
     first_run_id: str
     mode: Literal["live", "shadow"] = "live"
     requester: str | None = None
+    case: str | None = None
+    within: tuple[str, ...] = ()
+    depth: int = 0
 
 
 class StepStatus(StrEnum):
@@ -79,7 +83,8 @@ class ActionCall(Record):
 
     `expires` is how long, in seconds, the effect shall last (None with `keep`, or for what cannot be undone).
     `approval` is the id of the approval that covers the step. `timeout` is in seconds and bounds this attempt.
-    `seen` is how many joined alerts the parameters were rendered with.
+    `seen` is how many joined alerts the parameters were rendered with. `all_routes` asks all of the route.
+    `verified` holds the result back until the effect was seen at its target.
     """
 
     step: str
@@ -90,6 +95,8 @@ class ActionCall(Record):
     keep: bool = False
     optional: bool = False
     unattended: bool = False
+    all_routes: bool = False
+    verified: bool = False
     attempt: int = 1
     timeout: float = 30.0
     approval: str | None = None
@@ -112,18 +119,42 @@ class ActionOutcome(Record):
     seen: int = 0
 
 
-class ApprovalRequest(Record):
-    """What people are asked. `calls` are the steps it covers, rendered once; `deadline` is absolute."""
+class Escalation(Record):
+    """From this moment on, this group may answer too."""
+
+    at: datetime
+    group: str
+
+
+class Question(Record):
+    """What any question to people says: who may answer, until when, how often they are reminded."""
 
     step: str
     path: tuple[str, ...]
     ask: str
-    calls: tuple[ActionCall, ...]
     group: str | None = None
+    user: str | None = None
     count: int = 1
+    distinct: bool = True
     deadline: datetime | None = None
+    remind: float | None = None
+    escalate: Escalation | None = None
+
+
+class ApprovalRequest(Question):
+    """What people are asked. `calls` are the steps it covers, rendered once; `deadline` is absolute."""
+
+    calls: tuple[ActionCall, ...]
     otherwise: Literal["deny", "fail", "approve"] = "deny"
     auto_reason: dict[str, Any] | None = None
+
+
+class AskRequest(Question):
+    """A form or a task. `fields` are the specs of what an answer holds; `otherwise` the answer that silence means."""
+
+    fields: dict[str, dict[str, Any]] = {}
+    mail: str | None = None
+    otherwise: dict[str, Any] | None = None
 
 
 class Decision(Record):
@@ -141,21 +172,86 @@ class Decision(Record):
     auto: bool = False
 
 
+class Answered(Record):
+    """How a question ended: succeeded with the fields of the answer, or failed for want of one."""
+
+    status: StepStatus
+    fields: dict[str, Any] = {}
+    by: str | None = None
+    at: datetime | None = None
+    trust: Literal["signed", "principal", "unverified", "silence"] | None = None
+    note: str = ""
+
+
+class SubCall(Record):
+    """A sub-playbook to run, with its inputs packed (see `packing`)."""
+
+    step: str
+    path: tuple[str, ...]
+    playbook: str
+    inputs: dict[str, Any]
+    severity: str
+    case: str | None = None
+    detach: bool = False
+
+
+class SubOutcome(Record):
+    """How a sub-playbook ended: its outputs packed, or its error."""
+
+    status: StepStatus
+    outputs: dict[str, Any] = {}
+    error: StepError | None = None
+
+
+class UndoCall(Record):
+    """Release the run's hold on what these steps did; on all that it did, where none are named."""
+
+    step: str
+    path: tuple[str, ...]
+    steps: tuple[str, ...] | None = None
+
+
+class UndoOutcome(Record):
+    """The steps whose effects were undone, and the first failure where one was not."""
+
+    undone: tuple[str, ...] = ()
+    error: StepError | None = None
+
+
 class Joined(Record):
-    """The alerts that joined the run so far: the first ones of them, and how many there are in all."""
+    """The alerts that joined the run so far: the first of them and the latest ones, and how many there are in all.
+
+    `latest` holds each with its place, counted from 0, for those that wait for one.
+    """
 
     alerts: tuple[dict[str, Any], ...] = ()
+    latest: tuple[tuple[int, dict[str, Any]], ...] = ()
     count: int = 0
     severity: str | None = None
 
 
 class Host(Protocol):
-    """The world of a run. The interpreter calls nothing else: no clock, no randomness, no I/O of its own."""
+    """The world of a run. The interpreter calls nothing else: no clock, no randomness, no I/O of its own.
+
+    The world ends what waits by cancelling it, as asyncio does; calls under way are settled all the same.
+    """
 
     context: RunContext
 
     def now(self) -> datetime:
         """The run's clock."""
+        ...
+
+    async def ready(self) -> None:
+        """Wait until something may begin: a run that goes on elsewhere begins nothing here any more."""
+        ...
+
+    async def stopping(self) -> None:
+        """Wait until somebody ends the run."""
+        ...
+
+    def clean_up(self) -> None:
+        """What is done after the end of the steps begins now: it is sent also where somebody ended the run."""
         ...
 
     async def act(self, call: ActionCall, traces: tuple[Trace, ...]) -> ActionOutcome:
@@ -166,8 +262,20 @@ class Host(Protocol):
         """Ask people and wait for the decision; with `auto_reason` set, record that nobody had to be asked."""
         ...
 
-    async def sleep(self, seconds: float) -> None:
-        """Wait on the run's clock."""
+    async def question(self, request: AskRequest, traces: tuple[Trace, ...]) -> Answered:
+        """Ask people and wait for their answer."""
+        ...
+
+    async def call(self, call: SubCall, traces: tuple[Trace, ...]) -> SubOutcome:
+        """Run a sub-playbook, and wait for its end unless it is detached."""
+        ...
+
+    async def undo(self, call: UndoCall, traces: tuple[Trace, ...]) -> UndoOutcome:
+        """Undo what the run did."""
+        ...
+
+    async def joining(self, count: int) -> None:
+        """Wait until more than `count` alerts have joined."""
         ...
 
     def joined(self) -> Joined:
@@ -176,15 +284,6 @@ class Host(Protocol):
 
     def seen(self, count: int) -> None:
         """A step took the first `count` joined alerts into account; the run owes them nothing more."""
-        ...
-
-    @property
-    def stopped(self) -> bool:
-        """Whether somebody ended the run: no step begins any more, but those of `on_failure`."""
-        ...
-
-    def clean_up(self) -> None:
-        """The steps of `on_failure` begin now."""
         ...
 
     def show(self, state: str) -> None:

@@ -14,10 +14,11 @@ from sqlalchemy import Connection, text
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.client import Client
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 import orchestrator
 from orchestrator.audit.database import make_engine, transaction
+from orchestrator.audit.greeting import greet
 from orchestrator.errors import StackError, Unavailable
 from orchestrator.local.endpoints import Endpoints
 from orchestrator.settings import Settings
@@ -37,11 +38,12 @@ async def prepare(settings: Settings, endpoints: Endpoints) -> None:
 
 async def prepare_without_topics(settings: Settings, endpoints: Endpoints) -> None:
     """The same for a broker that makes its topics at their first use, and knows no other way."""
-    await asyncio.gather(add_search_attributes(settings, endpoints.temporal), migrate(endpoints.database))
+    await asyncio.gather(_add_search_attributes(settings, endpoints.temporal), migrate(endpoints.database))
 
 
 def make_topics(settings: Settings, bootstrap: str) -> None:
     """Create the topics that are missing; the ones that are there stay as they are."""
+    greet(settings.kafka, bootstrap)
     names = settings.kafka.topics
     largest = {"max.message.bytes": str(16 * MEBIBYTE + SLACK)}
     forever = {"retention.ms": "-1"}
@@ -62,10 +64,13 @@ def make_topics(settings: Settings, bootstrap: str) -> None:
                 raise StackError(f"Kafka did not create the topic {name}: {error.args[0].str()}") from error
 
 
-async def add_search_attributes(settings: Settings, address: str) -> None:
-    """Register the search attributes that the namespace does not know yet."""
-    client = await connect(settings.temporal, address)
-    namespace = settings.temporal.namespace
+async def _add_search_attributes(settings: Settings, address: str) -> None:
+    await add_search_attributes(await connect(settings.temporal, address))
+
+
+async def add_search_attributes(client: Client) -> None:
+    """Register the search attributes that the client's namespace does not know yet."""
+    namespace = client.namespace
     try:
         known = (await _listed(client, namespace)).keys()
         missing = {name: kind for name, kind in TYPES.items() if name not in known}
@@ -75,8 +80,10 @@ async def add_search_attributes(settings: Settings, address: str) -> None:
                 AddSearchAttributesRequest(namespace=namespace, search_attributes=kinds)
             )
     except RPCError as error:
+        role = error.status is RPCStatusCode.PERMISSION_DENIED
         raise StackError(
             f"Temporal did not take the search attributes of namespace {namespace}: {error.message}"
+            + ("; only an administrator of the namespace may add them (temporal.token_file)" if role else "")
         ) from error
 
 

@@ -25,7 +25,8 @@ class ChosenPlaybook:
         """Playbook and reason, for the audit."""
         playbook = self.match.playbook
         reason = {"playbook": playbook.name, "digest": playbook.digest, **asdict(self.match.reason)}
-        return {**reason, "key": self.match.group_key}
+        joins = {} if self.match.may_start else {"only_joins": True}
+        return {**reason, "key": self.match.group_key, **joins}
 
     def request(self, alert: Alert) -> StartRequest:
         """What to start; raises `DeadLetter` where the alert is too large for a run."""
@@ -34,6 +35,7 @@ class ChosenPlaybook:
             playbook=playbook.name,
             digest=playbook.digest,
             document=playbook.document,
+            bundle=playbook.bundle,
             mode=playbook.model.mode,
             title=alert.title,
             alert=project(alert, playbook.raw_paths),
@@ -44,6 +46,7 @@ class ChosenPlaybook:
             workflow_id=workflow_id(playbook.name, alert.key, key),
             run=run_name(playbook.name, alert.key),
             reason=asdict(self.match.reason),
+            may_start=self.match.may_start,
         )
 
 

@@ -11,7 +11,7 @@ from jinja2 import nodes
 from orchestrator.alerts.alert import Alert
 from orchestrator.contract.values import Severity
 from orchestrator.errors import ExpressionError
-from orchestrator.language.expressions import Reason, plain
+from orchestrator.language.expressions import Expression, Reason, plain
 from orchestrator.language.expressions.nodes import path_of
 from orchestrator.language.expressions.values import text_of
 from orchestrator.language.program import Playbook
@@ -19,11 +19,15 @@ from orchestrator.language.program import Playbook
 
 @dataclass(frozen=True)
 class Match:
-    """A playbook that the alert starts. `group_key` is None where every alert gets a run of its own."""
+    """A playbook that the alert starts. `group_key` is None where every alert gets a run of its own.
+
+    One that only `joins` may join an open run, and starts none.
+    """
 
     playbook: Playbook
     reason: Reason
     group_key: str | None
+    may_start: bool = True
 
 
 @dataclass(frozen=True)
@@ -43,12 +47,16 @@ class Index:
         self._anchored: dict[tuple[str, str], list[tuple[_Needs, Playbook]]] = {}
         self._by_rank: list[list[Playbook]] = [[] for _ in Severity]
         for playbook in self.playbooks:
-            needs = _needs(playbook)
-            if needs.anchor is not None:
-                self._anchored.setdefault(needs.anchor, []).append((needs, playbook))
-            else:
-                for rank in range(needs.least, needs.most + 1):
-                    self._by_rank[rank].append(playbook)
+            for condition in (playbook.match, playbook.joins):
+                if condition is not None:
+                    self._add(playbook, _needs(condition))
+
+    def _add(self, playbook: Playbook, needs: _Needs) -> None:
+        if needs.anchor is not None:
+            self._anchored.setdefault(needs.anchor, []).append((needs, playbook))
+        else:
+            for rank in range(needs.least, needs.most + 1):
+                self._by_rank[rank].append(playbook)
 
     def candidates(self, alert: Alert) -> list[Playbook]:
         """Every playbook whose condition could hold."""
@@ -59,7 +67,7 @@ class Index:
                 for needs, playbook in self._anchored.get(anchor, ()):
                     if needs.least <= rank <= needs.most:
                         found.append(playbook)
-        return found
+        return list(dict.fromkeys(found))
 
 
 def match(alert: Alert, index: Index) -> list[Match]:
@@ -67,13 +75,23 @@ def match(alert: Alert, index: Index) -> list[Match]:
     names = {"alert": alert, "now": alert.time}
     chosen = []
     for playbook in index.candidates(alert):
-        try:
-            if not playbook.match.test(names):
-                continue
-        except ExpressionError:
+        starts = _holds(playbook.match, names)
+        if not starts and not _holds(playbook.joins, names):
             continue
-        chosen.append(Match(playbook, playbook.match.explain(names), group_key(playbook, names)))
+        key = group_key(playbook, names)
+        if key is None and not starts:  # without a key there is no run that it could join
+            continue
+        condition = playbook.match if starts else playbook.joins
+        assert condition is not None  # noqa: S101 - it has just held
+        chosen.append(Match(playbook, condition.explain(names), key, may_start=starts))
     return sorted(chosen, key=lambda one: one.playbook.name)
+
+
+def _holds(condition: Expression | None, names: dict[str, Any]) -> bool:
+    try:
+        return condition is not None and condition.test(names)
+    except ExpressionError:
+        return False
 
 
 def group_key(playbook: Playbook, names: dict[str, Any]) -> str | None:
@@ -94,9 +112,9 @@ def _anchors(alert: Alert) -> Iterator[tuple[str, str]]:
     yield "product.name", alert.product.name
 
 
-def _needs(playbook: Playbook) -> _Needs:
+def _needs(condition: Expression) -> _Needs:
     anchor, least, most = None, 0, 4
-    for term in _terms(playbook.match.node):
+    for term in _terms(condition.node):
         anchor = anchor or _anchor(term)
         low, high = _ranks(term)
         least, most = max(least, low), min(most, high)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
 import structlog
 from temporalio import activity
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
 from orchestrator.actions.gateway import Gateway
 from orchestrator.errors import ActionFailed, TocsinError
-from orchestrator.language.host import ActionOutcome, StepError
-from orchestrator.workflow.approval import People, decision_of, expired, judge, leftover
+from orchestrator.language.host import ActionOutcome, Answered, AskRequest, Decision, StepError, SubOutcome, UndoOutcome
+from orchestrator.workflow.approval import Judged, People, answered, decision_of, expired, judge, leftover, silence
+from orchestrator.workflow.ask_card import ask_card_of
 from orchestrator.workflow.card import card_of
 from orchestrator.workflow.claims import Claims
 from orchestrator.workflow.history import read_answers
@@ -31,13 +32,19 @@ from orchestrator.workflow.messages import (
     Finish,
     ReadAnswers,
     TakeIn,
+    Undo,
+    Void,
 )
-from orchestrator.workflow.questions import Questions, approval_id, digest_shown
+from orchestrator.workflow.questions import Questions, Recorded, approval_id, digest_shown, question_digest
+from orchestrator.workflow.sub_runs import failure_of, outcome_of
 
 log = structlog.get_logger()
 GRACE = 5.0
 """seconds that what is under way may still take when the worker is asked to end"""
 RESUME_AFTER = timedelta(seconds=6)
+HEARTBEAT = 15.0
+SiteSnapshot = Callable[[Collection[str]], dict[str, Any]]
+"""gives the site's lists and calendars of these names"""
 F = TypeVar("F", bound=Callable[..., Coroutine[Any, Any, Any]])
 
 
@@ -85,8 +92,16 @@ class Activities:
     """The activities with their collaborators."""
 
     def __init__(
-        self, *, client: Client, gateway: Gateway, claims: Claims, questions: Questions, people: People
+        self,
+        *,
+        client: Client,
+        gateway: Gateway,
+        claims: Claims,
+        questions: Questions,
+        people: People,
+        site: SiteSnapshot | None = None,
     ) -> None:
+        self._site = site or (lambda names: {})
         self._client = client
         self._gateway = gateway
         self._claims = claims
@@ -96,13 +111,21 @@ class Activities:
     @property
     def all(self) -> list[Callable[..., Any]]:
         """Every activity, to be registered with a worker."""
-        return [self.begin, self.take_in, self.act, self.ask, self.read_answers, self.finish]
+        return [
+            *(self.begin, self.take_in, self.act, self.undo, self.ask, self.void, self.read_answers, self.finish),
+            self.attend,
+        ]
 
     @activity.defn
     @_edge
     async def begin(self, begin: Begin) -> Begun:
         """Take the alert for this run, or say who has it."""
-        return await self._claims.begin(begin, _run_id())
+        begun = await self._claims.begin(begin, _run_id())
+        if begun.verdict != "mine" or not begin.wants:
+            return begun
+        # what the site keeps is read once, and stays with the run
+        site = await asyncio.to_thread(self._site, begin.wants)
+        return begun.model_copy(update={"site": site})
 
     @activity.defn
     @_edge
@@ -118,8 +141,35 @@ class Activities:
 
     @activity.defn
     @_edge
+    async def undo(self, undo: Undo) -> UndoOutcome:
+        """Take back what the run did, in reverse, through the gateway."""
+        return await self._gateway.undo(undo.context, undo.call, undo.traces)
+
+    @activity.defn
+    @_edge
+    async def void(self, void: Void) -> None:
+        """A question that nobody has to answer any more."""
+        await self._questions.void(void.context, void.approval, void.why)
+
+    @activity.defn
+    async def attend(self, run: str) -> SubOutcome:
+        """Wait for the end of a sub-playbook that another execution of the calling run started."""
+        handle = self._client.get_workflow_handle(run)
+        waiting = asyncio.ensure_future(handle.result())
+        while not waiting.done():
+            activity.heartbeat()
+            await asyncio.wait((waiting,), timeout=HEARTBEAT)
+        try:
+            return outcome_of(waiting.result())
+        except WorkflowFailureError as error:
+            return failure_of(error.cause)
+
+    @activity.defn
+    @_edge
     async def ask(self, ask: Ask) -> Asked:
         """Record a question with its card."""
+        if isinstance(ask.request, AskRequest):
+            return await self._question(ask, ask.request)
         try:
             requests = await self._gateway.preview(ask.context, ask.request.calls)
         except ActionFailed as failure:
@@ -127,14 +177,12 @@ class Activities:
             return Asked(approval="", digest="", card="", error=error)
         digest = digest_shown(ask.context, ask.request.path, requests, _after_reset(ask.original_run_id))
         card = card_of(ask.context, ask.request, requests, digest)
-        found = await self._questions.ask(ask, digest, requests, card)
-        return Asked(
-            approval=approval_id(digest),
-            digest=digest,
-            card=found.card,
-            deadline=found.deadline,
-            decision=found.decision,
-        )
+        return _asked(digest, await self._questions.ask(ask, digest, requests, card))
+
+    async def _question(self, ask: Ask, request: AskRequest) -> Asked:
+        digest = question_digest(ask.context, request, _after_reset(ask.original_run_id))
+        card = ask_card_of(ask.context, request, digest)
+        return _asked(digest, await self._questions.ask(ask, digest, (), card))
 
     @activity.defn
     @_edge
@@ -148,13 +196,13 @@ class Activities:
             # decided in a task that is carried out again: what has come since then is too late
             await self._questions.answered(read.context, _run_id(), read.approval, leftover(signals, questions))
             return AnswersRead(last=last, decision=await self._questions.decision(read.approval))
-        judged, deciding = judge(signals, read.request, read.digest, self._people, questions)
+        requester = read.context.requester
+        earlier = await self._questions.counted(read.approval, _run_id()) if read.request.count > 1 else []
+        judged, deciding = judge(signals, read.request, read.digest, self._people, questions, requester, earlier)
         await self._questions.answered(read.context, _run_id(), read.approval, judged)
-        decision = decision_of(deciding, read.approval) if deciding else None
-        if decision is None and read.expired:
-            decision = expired(read.request, read.approval)
+        decision = _decision(read, deciding)
         if decision is not None:
-            decision = await self._questions.decide(read.context, read.request.step, decision)
+            decision = await self._questions.decide(read.context, read.approval, read.request.step, decision)
         return AnswersRead(last=last, decision=decision)
 
     async def _still_shown(self, read: ReadAnswers) -> bool:
@@ -162,6 +210,8 @@ class Activities:
         after_reset = _after_reset(read.original_run_id)
         if not after_reset:
             return True
+        if isinstance(read.request, AskRequest):
+            return question_digest(read.context, read.request, after_reset) == read.digest
         requests = await self._gateway.preview(read.context, read.request.calls)
         return digest_shown(read.context, read.request.path, requests, after_reset) == read.digest
 
@@ -176,6 +226,21 @@ class Activities:
             ]
             await self._questions.answered(finish.context, _run_id(), None, leftover(signals, ended))
         await self._claims.finish(finish, _run_id())
+
+
+def _asked(digest: str, found: Recorded) -> Asked:
+    return Asked(
+        approval=approval_id(digest), digest=digest, card=found.card, deadline=found.deadline, decision=found.decision
+    )
+
+
+def _decision(read: ReadAnswers, deciding: Judged | None) -> Decision | Answered | None:
+    """What the answers come to, or silence does when its time is over."""
+    if isinstance(read.request, AskRequest):
+        return answered(deciding) if deciding else silence(read.request) if read.expired else None
+    if deciding is not None:
+        return decision_of(deciding, read.approval)
+    return expired(read.request, read.approval) if read.expired else None
 
 
 def _run_id() -> str:

@@ -19,14 +19,30 @@ from orchestrator.workflow.joining import HELD, is_holder, take_in, tally
 from orchestrator.workflow.messages import Begin, Begun, Ending, Finish, TakeIn
 
 # an alert that joined may have been recorded for a newer version than the one that its run goes on with
+# the release before registers in the first of the two tables alone
 ALLOWED = text("""
-SELECT EXISTS (SELECT FROM tocsin.playbook_version WHERE digest = :digest AND name = :playbook) AS registered,
-    EXISTS (SELECT FROM tocsin.start_request WHERE alert_key = :alert_key AND playbook = :playbook
+SELECT EXISTS (SELECT FROM tocsin.playbook_version WHERE digest = :digest AND name = :playbook)
+    OR EXISTS (SELECT FROM tocsin.playbook_registered WHERE digest = :digest AND name = :playbook) AS registered,
+    EXISTS (SELECT FROM tocsin.start_request WHERE alert_key = :alert_key AND playbook = :playbook AND may_start
             AND workflow_id = :workflow_id AND content = decode(:content, 'hex')) AS recorded,
     EXISTS (SELECT FROM tocsin.start_request WHERE workflow_id = :workflow_id AND playbook = :playbook
             AND digest = :digest AND mode = :mode AND group_key IS NOT DISTINCT FROM CAST(:group_key AS text)
-            AND join_seconds = :join) AS asked_for
+            AND join_seconds = :join AND requester IS NOT DISTINCT FROM CAST(:requester AS text)) AS asked_for
 """)
+# a sub-playbook is asked for by the run that calls it (which has ended by now, if it does not wait for it), a scheduled
+# one by the file that holds its schedule
+CALLED = text("""
+SELECT EXISTS (SELECT FROM tocsin.playbook_version WHERE digest = :digest AND name = :playbook)
+    OR EXISTS (SELECT FROM tocsin.playbook_registered WHERE digest = :digest AND name = :playbook) AS registered,
+    EXISTS (SELECT FROM tocsin.run WHERE workflow_id = :parent AND event = :event) AS called,
+    (SELECT document->'trigger'->'schedule' FROM tocsin.playbook_version WHERE digest = :digest) AS schedule
+""")
+PLACES = text("""
+SELECT CAST(v.document->>'concurrency' AS int) AS most, pg_advisory_xact_lock(hashtext('tocsin.run ' || :playbook)),
+    EXISTS (SELECT FROM tocsin.run WHERE run = :run) AS has_one
+FROM tocsin.playbook_version v WHERE v.digest = :digest AND v.document ? 'concurrency'
+""")
+OPEN = text("SELECT count(*) FROM tocsin.run WHERE playbook = :playbook AND ended_at IS NULL AND run <> :run")
 CLAIM = text("""
 INSERT INTO tocsin.claim (playbook, alert_key, run, workflow_id, first_run_id, how)
 VALUES (:playbook, :alert_key, :run, :workflow_id, :first_run_id, :how) ON CONFLICT (playbook, alert_key) DO NOTHING
@@ -74,6 +90,9 @@ class Claims:
             if refusal:
                 await record(connection, [_event("run.refused", begin, {"why": refusal})])
                 return Begun(verdict="refused", why=refusal)
+            queued = None if begin.cancelled else await _queued(connection, begin)
+            if queued:
+                return Begun(verdict="queued", why=queued)
             ended = await _ended(connection, begin)
             if await _claim(connection, begin, ended):
                 return await (_count(connection, begin, ended) if ended else _start(connection, begin, execution))
@@ -106,10 +125,12 @@ class Claims:
 async def _refusal(connection: AsyncConnection, begin: Begin) -> str | None:
     """Why nobody reviewed, recorded or asked for this; None where somebody did."""
     context = begin.context
+    if begin.how in ("playbook", "schedule"):
+        return await _refusal_of_call(connection, begin)
     values = {
         "digest": context.digest, "playbook": context.playbook, "alert_key": begin.alert_key, "mode": context.mode,
         "workflow_id": context.workflow_id, "content": begin.content, "group_key": storable(begin.group_key),
-        "join": begin.join,
+        "join": begin.join, "requester": context.requester,
     }  # fmt: skip
     found = (await connection.execute(ALLOWED, values)).one()
     if not found.registered:
@@ -119,6 +140,33 @@ async def _refusal(connection: AsyncConnection, begin: Begin) -> str | None:
     if not found.asked_for:
         return "neither intake nor `tocsin run` asked for this version, mode, key and `join`"
     return None
+
+
+async def _refusal_of_call(connection: AsyncConnection, begin: Begin) -> str | None:
+    """Why nobody who may has called this; what the server says of the start counts, not what the start says."""
+    context = begin.context
+    values = {
+        "digest": context.digest, "playbook": context.playbook, "parent": begin.parent or "", "event": context.event
+    }  # fmt: skip
+    found = (await connection.execute(CALLED, values)).one()
+    if not found.registered:
+        return f"no reviewed file holds this version of {context.playbook}"
+    if begin.how == "playbook" and not found.called:
+        return "no run has called this sub-playbook"
+    if begin.how == "schedule" and not (found.schedule and (begin.scheduled_at or begin.continued)):
+        return "no schedule of a reviewed file has started this"
+    return None
+
+
+async def _queued(connection: AsyncConnection, begin: Begin) -> str | None:
+    """Why the run has to wait for its turn; exact, since one run of a playbook looks at a time."""
+    context = begin.context
+    values = {"playbook": context.playbook, "digest": context.digest, "run": context.run}
+    places = (await connection.execute(PLACES, values)).first()
+    if places is None or places.has_one:
+        return None
+    count = (await connection.execute(OPEN, {"playbook": context.playbook, "run": context.run})).scalar_one()
+    return f"{count} runs are open, of {places.most} that may be" if count >= places.most else None
 
 
 async def _ended(connection: AsyncConnection, begin: Begin) -> str | None:

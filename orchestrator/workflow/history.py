@@ -16,7 +16,7 @@ from temporalio.service import RPCError
 from orchestrator.errors import Unavailable
 from orchestrator.workflow.messages import SignalSeen
 
-ANSWERS = ("approve", "deny")
+ANSWERS = ("approve", "deny", "answer")
 LARGEST = 64 * 1024
 
 
@@ -57,7 +57,7 @@ def _answer(event: HistoryEvent) -> SignalSeen | None:
     return SignalSeen(
         event_id=event.event_id,
         at=event.event_time.ToDatetime().replace(tzinfo=UTC),
-        signal=cast("Literal['approve', 'deny']", signal.signal_name),
+        signal=cast("Literal['approve', 'deny', 'answer']", signal.signal_name),
         payload=payload,
         malformed=malformed,
         principal=_principal(event),

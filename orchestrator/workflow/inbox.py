@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.alerts.requests import encoded
@@ -12,6 +13,8 @@ from orchestrator.workflow.messages import Carried, JoinedAlert, RunStart, Sever
 
 MOST_JOINED = 100
 """joined alerts that expressions see; the count goes on"""
+MOST_LATEST = 100
+"""joined alerts beyond those that a step can still wait for"""
 LARGEST = 600_000
 """bytes of alerts that a run passes on with their content; Temporal refuses arguments above 2 MB"""
 MOST_PASSED_ON = 2_000
@@ -53,9 +56,12 @@ class Joining:
         self.count = carried.count
         self.severity: SeverityName = carried.severity
         self.unseen: list[JoinedAlert] = []
-        self._mine = {start.alert_key}
+        self._mine = {start.alert_key, *(one.alert_key for one in carried.joined)}
+        self._mine |= {one.alert_key for _, one in carried.latest}
+        self._trimmed = carried.trimmed
         self._looked_at: set[tuple[str, str | None]] = set()
         self._first = list(carried.joined)
+        self._latest: deque[tuple[int, JoinedAlert]] = deque(carried.latest, maxlen=MOST_LATEST)
         self.seen = carried.count
         self._seen_severity: SeverityName = carried.severity
         inbox.arrived[:0] = start.inbox
@@ -79,13 +85,16 @@ class Joining:
             self.count += 1
             self.unseen.append(one)
             self.severity = max(self.severity, one.severity, key=rank)
-            if one.alert and len(self._first) < MOST_JOINED:
+            if one.alert and len(self._first) < MOST_JOINED and not self._trimmed:
                 self._first.append(one)
+            elif one.alert:
+                self._latest.append((self.count - 1, one))
 
     def snapshot(self) -> Joined:
         """What joined so far, for a step."""
         alerts = tuple(one.alert for one in self._first)
-        return Joined(alerts=alerts, count=self.count, severity=self.severity)
+        latest = tuple((place, one.alert) for place, one in self._latest)
+        return Joined(alerts=alerts, latest=latest, count=self.count, severity=self.severity)
 
     def see(self, count: int) -> None:
         """A step has taken the first `count` of them into account."""
@@ -112,22 +121,28 @@ class Joining:
         """What becomes of the rest at the run's end."""
         return pass_on(self.rest(), join, self._seen_severity)
 
-    def carry(self) -> tuple[tuple[JoinedAlert, ...], Carried]:
+    def waiting(self) -> PassingOn:
+        """What a run that has not begun takes along: all that joined, or as much as can be passed on."""
+        rest = self.rest()
+        return PassingOn(inbox=_fitting(rest), counted=tuple(rest[MOST_PASSED_ON:]))
+
+    def carry(self, largest: int = LARGEST) -> tuple[tuple[JoinedAlert, ...], Carried]:
         """What the same run takes along into a new execution: its inbox, and what is behind it.
+
+        Of alerts with their content no more than `largest` bytes, three times: waiting, the first, and the latest.
 
         All that arrived has to be taken in before: what is too much to take along is claimed, and goes on as a count.
         """
-        inbox = _fitting(self.unseen)
+        inbox = _fitting(self.unseen, largest)
         behind = self.count - len(inbox)
-        joined, size = [], 0
-        for one in self._first:
-            size += len(encoded(one.alert))
-            if size <= LARGEST:
-                joined.append(one)
+        joined = list(_within(self._first, largest))
+        kept = {one.alert_key for one in _within([one for _, one in reversed(self._latest)], largest)}
         waiting = {one.alert_key for one in inbox}
         return inbox, Carried(
             joined=tuple(one for one in joined if one.alert_key not in waiting),
+            latest=tuple((place, one) for place, one in self._latest if one.alert_key in kept - waiting),
             count=behind,
+            trimmed=self._trimmed or len(joined) < len(self._first),
             severity=self._seen_severity,
         )
 
@@ -143,17 +158,32 @@ class PassingOn:
 
 def pass_on(rest: Sequence[JoinedAlert], join: float, seen: str) -> PassingOn:
     """Count what came within `join` seconds of the end and is no more severe than all that the run saw; else go on."""
-    able = [one for one in rest if one.alert and (join <= 0 or rank(one.severity) > rank(seen))]
+    able = [one for one in rest if _goes_on(one, join, seen)]
     if not able:
         return PassingOn(counted=tuple(rest))
     others = [one for one in rest if one is not able[0]]
     return PassingOn(able[0], _fitting(others), tuple(others[MOST_PASSED_ON:]))
 
 
-def _fitting(alerts: Sequence[JoinedAlert]) -> tuple[JoinedAlert, ...]:
+def _goes_on(one: JoinedAlert, join: float, seen: str) -> bool:
+    """Whether an alert that no step has seen gets a run of its own."""
+    return bool(one.alert) and one.may_start and (join <= 0 or rank(one.severity) > rank(seen))
+
+
+def _within(alerts: Iterable[JoinedAlert], largest: int) -> Iterator[JoinedAlert]:
+    """As many of the first as have so many bytes together."""
+    size = 0
+    for one in alerts:
+        size += len(encoded(one.alert))
+        if size > largest:
+            return
+        yield one
+
+
+def _fitting(alerts: Sequence[JoinedAlert], largest: int = LARGEST) -> tuple[JoinedAlert, ...]:
     """As many as can be passed on, those that do not fit without their content."""
     kept, size = [], 0
     for one in alerts[:MOST_PASSED_ON]:
         size += len(encoded(one.alert))
-        kept.append(one if size <= LARGEST else one.model_copy(update={"alert": {}, "reason": {}}))
+        kept.append(one if size <= largest else one.model_copy(update={"alert": {}, "reason": {}}))
     return tuple(kept)

@@ -9,7 +9,18 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.alerts.requests import content_digest
-from orchestrator.language.host import ActionCall, ApprovalRequest, Decision, RunContext, StepError, Trace
+from orchestrator.language.host import (
+    ActionCall,
+    Answered,
+    ApprovalRequest,
+    AskRequest,
+    Decision,
+    RunContext,
+    StepError,
+    Trace,
+    UndoCall,
+)
+from orchestrator.language.model import MOST_DEPTH
 
 
 class Message(BaseModel):
@@ -31,6 +42,7 @@ class JoinedAlert(Message):
     severity: SeverityName
     run: Name
     reason: dict[str, Any] = {}
+    may_start: bool = True
 
     @cached_property
     def content(self) -> str | None:
@@ -44,17 +56,30 @@ class JoinedAlert(Message):
 
 
 class Carried(Message):
-    """What a run that goes on in a new execution has behind it: alerts that its steps have seen, and how many."""
+    """What a run that goes on in a new execution has behind it: alerts that its steps have seen, and how many.
+
+    `trimmed` says that of the first ones some were too large to take along.
+
+    `progress` is what its steps came to so far (see `interpreter.progress`), squeezed.
+    """
 
     joined: tuple[JoinedAlert, ...] = ()
     count: int = 0
+    latest: tuple[tuple[int, JoinedAlert], ...] = ()
+    trimmed: bool = False
     severity: SeverityName = "informational"
+    progress: str | None = None
+
+
+How = Literal["alert", "manual", "schedule", "playbook"]
 
 
 class RunStart(Message):
-    """The one argument of a run: the playbook by content, the alert, and why.
+    """The one argument of a run: the playbook by content with those that it calls, the alert or the inputs, and why.
 
-    `inbox` is what waited for this run, in the keeping of the runs before it. `carried` is there where the same run
+    `event` is what ledger keys begin with, where that is not the alert's key: a sub-playbook's are those of the run
+    that called it. `site` is the snapshot of the site's lists and calendars that the run began with. `inbox` is
+    what waited for this run, in the keeping of the runs before it. `carried` is there where the same run
     goes on because its history had become long.
     """
 
@@ -62,8 +87,17 @@ class RunStart(Message):
     playbook: Name
     digest: Name
     document: dict[str, Any]
+    bundle: dict[str, Any] = {}
     mode: Literal["live", "shadow"]
-    alert: dict[str, Any]
+    how: How = "alert"
+    alert: dict[str, Any] = {}
+    inputs: dict[str, Any] = {}
+    requester: Annotated[str, Field(max_length=200)] | None = None
+    case: Annotated[str, Field(max_length=1_024)] | None = None
+    event: Name | None = None
+    within: tuple[str, ...] = ()
+    depth: Annotated[int, Field(ge=0, le=MOST_DEPTH)] = 0
+    site: dict[str, Any] | None = None
     alert_key: Name
     severity: SeverityName
     group_key: Annotated[str, Field(max_length=1024)] | None = None
@@ -74,9 +108,20 @@ class RunStart(Message):
 
 
 class Begin(Message):
-    """Ask whether the alert is this run's. `content` is the digest of what the run carries of it."""
+    """Ask whether the alert is this run's. `content` is the digest of what the run carries of it.
+
+    `parent` is the workflow that the server says has started this one; `wants` the lists and calendars of the site
+    that its playbook names, as `lists.travel`. `continued` says that the server has continued the run; one that was
+    `cancelled` waits for no turn, since it sends nothing any more.
+    """
 
     context: RunContext
+    how: How = "alert"
+    parent: str | None = None
+    scheduled_at: datetime | None = None
+    continued: bool = False
+    cancelled: bool = False
+    wants: tuple[str, ...] = ()
     alert_key: str
     content: str
     severity: str
@@ -91,6 +136,8 @@ class Ending(Message):
     state: Literal["succeeded", "failed", "cancelled"]
     failed_step: str | None = None
     error: StepError | None = None
+    message: str = ""
+    outputs: dict[str, Any] = {}
     steps: dict[str, str] = {}
     seen: int = 0
 
@@ -98,12 +145,14 @@ class Ending(Message):
 class Begun(Message):
     """Who has the alert. Only `mine` runs; `by` names the run that has it otherwise.
 
+    `queued` says that as many runs of the playbook are open as may be. `site` is the snapshot that the run wants.
     `ending` is there where this execution has recorded its end already, and its last task is carried out again.
     """
 
-    verdict: Literal["mine", "duplicate", "counted", "refused"]
+    verdict: Literal["mine", "duplicate", "counted", "refused", "queued"]
     by: str | None = None
     why: str = ""
+    site: dict[str, Any] = {}
     ending: Ending | None = None
 
 
@@ -136,11 +185,27 @@ class Act(Message):
     traces: tuple[Trace, ...]
 
 
+class Undo(Message):
+    """Take back what the run did."""
+
+    context: RunContext
+    call: UndoCall
+    traces: tuple[Trace, ...]
+
+
+class Void(Message):
+    """A question that nobody has to answer any more, and why."""
+
+    context: RunContext
+    approval: str
+    why: str
+
+
 class Ask(Message):
     """A question to people. `original_run_id` differs from the execution's own id after a reset, and then asks anew."""
 
     context: RunContext
-    request: ApprovalRequest
+    request: ApprovalRequest | AskRequest
     traces: tuple[Trace, ...]
     original_run_id: str = ""
 
@@ -155,7 +220,7 @@ class Asked(Message):
     digest: str
     card: str
     deadline: datetime | None = None
-    decision: Decision | None = None
+    decision: Decision | Answered | None = None
     error: StepError | None = None
 
 
@@ -166,7 +231,7 @@ class ReadAnswers(Message):
     """
 
     context: RunContext
-    request: ApprovalRequest
+    request: ApprovalRequest | AskRequest
     approval: str
     digest: str
     after: int
@@ -181,7 +246,7 @@ class AnswersRead(Message):
     """
 
     last: int
-    decision: Decision | None = None
+    decision: Decision | Answered | None = None
     ask_again: bool = False
 
 
@@ -195,9 +260,10 @@ class Finish(Message):
 
 
 class Answer(Message):
-    """What the Signals `approve` and `deny` carry: the step, and the digest of what was shown.
+    """What the Signals `approve`, `deny` and `answer` carry: the step, and the digest of what was shown.
 
-    `by` is a name that counts only where the server does not know the sender, and is never more than a claim.
+    `fields` are what the Signal `answer` says. `by` is a name that counts only where the server does not know the
+    sender, and is never more than a claim.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -205,6 +271,7 @@ class Answer(Message):
     step: Annotated[str, Field(max_length=200)]
     digest: Annotated[str, Field(max_length=200)]
     note: Annotated[str, Field(max_length=2_000)] = ""
+    fields: dict[str, Any] | None = None
     by: Annotated[str, Field(max_length=200)] | None = None
 
 
@@ -213,7 +280,7 @@ class SignalSeen(Message):
 
     event_id: int
     at: datetime
-    signal: Literal["approve", "deny"]
+    signal: Literal["approve", "deny", "answer"]
     payload: Any = None
     malformed: bool = False
     principal: str | None = None

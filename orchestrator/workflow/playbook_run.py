@@ -7,12 +7,13 @@ would take another way than the run did.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from pydantic import ValidationError
 from temporalio import workflow
-from temporalio.common import RawValue
+from temporalio.common import RawValue, SearchAttributeKey
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from orchestrator.actions.catalog import scan
@@ -20,17 +21,31 @@ from orchestrator.alerts.alert import Alert
 from orchestrator.alerts.requests import content_digest
 from orchestrator.errors import FailureKind, TocsinError
 from orchestrator.language.host import RunContext, StepError, StepStatus
-from orchestrator.language.interpreter import RunResult, run_playbook
-from orchestrator.language.program import load_compiled
+from orchestrator.language.interpreter import Progress, Run, RunResult, carry_out
+from orchestrator.language.interpreter import begin as begin_run
+from orchestrator.language.packing import packer_for
+from orchestrator.language.program import Playbook, load_compiled
+from orchestrator.language.reference import names_in, restore
+from orchestrator.language.typed import validate_all
+from orchestrator.workflow.inbox import LARGEST as LARGEST_ALERTS
 from orchestrator.workflow.inbox import Inbox, Joining
 from orchestrator.workflow.messages import Begin, Begun, Ending, Finish, JoinedAlert, RunStart
 from orchestrator.workflow.search_attributes import of_run
+from orchestrator.workflow.squeezed import squeeze, unsqueeze
+from orchestrator.workflow.sub_runs import run_sub
 from orchestrator.workflow.temporal_host import TemporalHost, why
 
 CAPABILITIES = scan().capabilities
 """The models that validate parameters and results: a part of the code, as the workflow is."""
+PACKER = packer_for(CAPABILITIES)
 MOST_SIGNALS = 2_000
 """Signals after which a run goes on in a new execution; Temporal takes 10,000 in the life of one"""
+MOST_ACTIVITIES = 1_500
+"""activities after which it does so too, long before its history is a burden to replay"""
+LARGEST_START = 1_900_000
+"""bytes of the argument of a new execution; Temporal refuses payloads above 2 MB"""
+LONGEST_QUEUE_PAUSE = 60.0
+SCHEDULED_AT = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 
 
 @workflow.defn(dynamic=True)
@@ -58,18 +73,35 @@ class PlaybookRun:
 
     async def _begin(self, start: RunStart) -> dict[str, Any]:
         """Claim the alert and run the playbook; where somebody else has the alert, try the next one that joined."""
+        pause = 1.0
+        host = TemporalHost(_context(start), Joining(start, self._inbox))
         while True:
-            host = TemporalHost(_context(start), Joining(start, self._inbox))
-            begun = await host.local("begin", _begin(start, host.context), Begun, summary="claim the alert")
+            begin = _begin(start, host.context, cancelled=self._inbox.cancelled)
+            begun = await host.local("begin", begin, Begun, summary="claim the alert")
             if begun.verdict == "mine":
                 return await self._carry_out(start, host, begun)
-            plan = host.joining.plan(join=0)
+            if begun.verdict == "queued":
+                host.show(f"waiting for its turn: {begun.why}")
+                await self._turn(start, host, pause)
+                pause = min(pause * 2, LONGEST_QUEUE_PAUSE)
+                continue
+            plan = host.plan(join=0)
             if plan.counted:
                 await host.count(plan.counted)
             if plan.first is None:
                 return _not_ours(begun, host)
-            host.joining.drop([plan.first, *plan.inbox])
+            host.drop([plan.first, *plan.inbox])
             start = _next(start, plan.first, plan.inbox)
+            host = TemporalHost(_context(start), Joining(start, self._inbox))
+
+    async def _turn(self, start: RunStart, host: TemporalHost, pause: float) -> None:
+        """Wait before the next look whether the run may begin; what joins meanwhile waits with it."""
+        if self._long(host) and not self._inbox.cancelled:
+            while (waiting := host.waiting()).counted:
+                await host.count(waiting.counted)
+            _continue(start.model_copy(update={"inbox": waiting.inbox}))
+        with contextlib.suppress(TimeoutError):
+            await workflow.wait_condition(lambda: self._inbox.cancelled, timeout=pause)
 
     async def _carry_out(self, start: RunStart, host: TemporalHost, begun: Begun) -> dict[str, Any]:
         """Run the playbook, record the end; what came too late is counted, or goes on as a run of its own."""
@@ -79,65 +111,80 @@ class PlaybookRun:
             ending = begun.ending
             host.seen(ending.seen)
         else:
-            ending = await self._to_its_end(start, host)
-        host.ended(ending.state, f"{ending.failed_step}: {ending.error.message}" if ending.error else "")
+            ending = await self._to_its_end(start, host, start.site if start.site is not None else begun.site)
+        host.ended(ending.state, f"{ending.failed_step}: {ending.error.message}" if ending.error else ending.message)
         # Nothing may be awaited between the last look and the end: a Signal that comes later makes the server give
         # this task again, with the Signal in it.
-        while (plan := host.joining.plan(start.join)).counted:
+        while (plan := host.plan(start.join)).counted:
             await host.count(plan.counted)
         if plan.first is not None:
             _continue(_next(start, plan.first, plan.inbox))
         return _returned(ending)
 
-    async def _to_its_end(self, start: RunStart, host: TemporalHost) -> Ending:
+    async def _to_its_end(self, start: RunStart, host: TemporalHost, site: dict[str, Any]) -> Ending:
         """Interpret the playbook and record how it ended."""
-        result = await self._interpret(start, host)
+        result = await self._interpret(start, host, site)
         ending = Ending(
             # a cancellation that came too late to hold anything back changes nothing
             state="succeeded" if result.status is StepStatus.SUCCEEDED
             else "cancelled" if self._inbox.cancelled else "failed",
             failed_step=result.failed_step,
             error=result.error,
+            message=result.message[:2_000],
+            outputs=result.outputs,
             steps={name: str(status) for name, status in result.steps.items()},
-            seen=host.joining.seen,
+            seen=host.seen_count,
         )  # fmt: skip
-        traces, answers = (*host.unsent, *result.traces), host.joining.inbox.answers > 0
+        traces, answers = (*host.unsent, *result.traces), self._inbox.answers > 0
         finish = Finish(context=host.context, ending=ending, traces=traces, answers=answers)
         await host.local("finish", finish, type(None), summary="record the end")
         return ending
 
-    async def _interpret(self, start: RunStart, host: TemporalHost) -> RunResult:
+    async def _interpret(self, start: RunStart, host: TemporalHost, site: dict[str, Any]) -> RunResult:
         """What came of the playbook. Whatever is not foreseen ends it too: with a record, and visibly."""
         try:
-            playbook = load_compiled(start.playbook, start.document, start.digest)
-            alert = Alert.model_validate(start.alert)
-        except (TocsinError, ValidationError) as error:
+            playbook = load_compiled(start.playbook, start.document, start.digest, start.bundle)
+            run = _ready(start, playbook, host, site)
+        except (TocsinError, ValidationError, ValueError, KeyError, TypeError) as error:
             return _broken(f"what the run was started with cannot be read: {error}")
-        running = asyncio.ensure_future(run_playbook(playbook, alert, host, CAPABILITIES))
-        await self._settled(running, start, host)
+        host.calls(lambda call: run_sub(start, playbook, call))
+        running = asyncio.ensure_future(carry_out(run))
+        await self._settled(running, run, start.model_copy(update={"site": site}), host)
         try:
             return await running
         except ActivityError as error:
             return _broken(why(error))
 
-    async def _settled(self, running: asyncio.Future[RunResult], start: RunStart, host: TemporalHost) -> None:
-        """Wait for the interpreter. While it only waits, a run whose history has become long goes on in a new one:
+    async def _settled(self, running: asyncio.Future[RunResult], run: Run, start: RunStart, host: TemporalHost) -> None:
+        """Wait for the interpreter. A run whose history has become long begins nothing more, and goes on in a new
 
-        it interprets from the start again, and the ledger gives it the results that it had.
+        execution with what it has behind it as soon as nothing is under way.
         """
+
+        def over() -> bool:
+            # what follows the end of the steps is done here: a new execution would know of no cancellation or failure
+            return running.done() or self._inbox.cancelled or run.failure is not None or run.given_up is not None
+
         while True:
-            await workflow.wait_condition(lambda: running.done() or (self._long() and host.in_flight == 0))
-            if running.done():
+            await workflow.wait_condition(lambda: over() or self._long(host))
+            host.pausing = True
+            await workflow.wait_condition(lambda: over() or host.in_flight == 0)
+            if over():
+                host.pausing = False
                 return
             await host.take_in()
-            if running.done() or host.in_flight or self._inbox.arrived:
+            if over() or host.in_flight or self._inbox.arrived:
                 continue
-            running.cancel()
-            inbox, carried = host.joining.carry()
-            _continue(start.model_copy(update={"inbox": inbox, "carried": carried}))
+            following = _following(start, run, host)
+            if following is not None:
+                _continue(following)
+            message = "the run has too much behind it to go on in a new execution: collect less"
+            run.given_up = StepError(kind=FailureKind.INVALID, message=message)
+            host.give_up()
 
-    def _long(self) -> bool:
-        return self._inbox.signals >= MOST_SIGNALS or workflow.info().is_continue_as_new_suggested()
+    def _long(self, host: TemporalHost) -> bool:
+        many = self._inbox.signals >= MOST_SIGNALS or host.acted >= MOST_ACTIVITIES
+        return many or workflow.info().is_continue_as_new_suggested()
 
     @workflow.signal(description='Approve what the card shows. Input: {"step": "...", "digest": "sha256:..."}')
     def approve(self, *answer: Any) -> None:
@@ -149,19 +196,82 @@ class PlaybookRun:
         """Somebody denies. Only wakes the run, which reads its history."""
         self._inbox.answer()
 
+    @workflow.signal(description='Answer a question. Input: {"step": "...", "digest": "sha256:...", "fields": {}}')
+    def answer(self, *answer: Any) -> None:
+        """Somebody answers. Only wakes the run, which reads its history."""
+        self._inbox.answer()
+
     @workflow.signal(dynamic=True)
     def heard(self, name: str, args: Sequence[RawValue]) -> None:
         """Alerts that join are kept; anything else is left aside."""
         self._inbox.join(_joining(args) if name == "join" else [])
 
 
+def _following(start: RunStart, run: Run, host: TemporalHost) -> RunStart | None:
+    """The same run with all that it has behind it, as much of the alerts with their content as Temporal takes."""
+    run.progress.traces[:0] = host.take_unsent()
+    progress = squeeze(run.progress.pack(PACKER, host.now()))
+    for largest in (LARGEST_ALERTS, LARGEST_ALERTS // 5, 0):
+        inbox, carried = host.inbox_to_carry(largest)
+        carried = carried.model_copy(update={"progress": progress})
+        following = start.model_copy(update={"inbox": inbox, "carried": carried})
+        if len(following.model_dump_json()) <= LARGEST_START:
+            return following
+    return None
+
+
 def _read(args: Sequence[RawValue]) -> RunStart:
     """What the run was started with; somebody pressed Start by hand where that is nothing of ours."""
     start = _payload(args, RunStart)
-    if isinstance(start, RunStart) and start.playbook == workflow.info().workflow_type:
-        return start
+    info = workflow.info()
+    if isinstance(start, RunStart) and start.playbook == info.workflow_type:
+        if info.continued_run_id is not None:
+            return start
+        if not _pretends(start):
+            return _scheduled(start) if start.how == "schedule" else start
     message = "this is no start of Tocsin's for a playbook of this name; use `tocsin run`"
     raise ApplicationError(message, type="InvalidStart", non_retryable=True)
+
+
+def _pretends(start: RunStart) -> bool:
+    """Whether somebody who pressed Start says what only the server, or the run that calls a sub-playbook, can say."""
+    called = (start.event, start.case, start.site, start.within, start.depth) != (None, None, None, (), 0)
+    return start.carried is not None or (called and start.how in ("alert", "manual"))
+
+
+def _scheduled(start: RunStart) -> RunStart:
+    """The start by the clock that the server says it is: each has a run and a key of its own.
+
+    Only the playbook counts: whoever may press Start may also say that a clock did, with inputs of his own.
+    """
+    at = workflow.info().typed_search_attributes.get(SCHEDULED_AT)
+    moment = at.strftime("%Y-%m-%dT%H:%M:%SZ") if at else "never"
+    return RunStart(
+        run=f"{start.playbook}/c/{moment}",
+        playbook=start.playbook,
+        digest=start.digest,
+        document=start.document,
+        bundle=start.bundle,
+        mode="shadow" if start.document.get("mode") == "shadow" else "live",
+        how="schedule",
+        alert_key=f"schedule/{start.playbook}.{moment}",
+        severity="informational",
+        reason=start.reason,
+    )
+
+
+def _ready(start: RunStart, playbook: Playbook, host: TemporalHost, site: Mapping[str, Any]) -> Run:
+    """The run, from where it stands; raises what is wrong with what it was started with."""
+    carried = start.carried.progress if start.carried else None
+    return begin_run(
+        playbook,
+        host,
+        CAPABILITIES,
+        alert=Alert.model_validate(start.alert) if start.alert else None,
+        inputs=validate_all(playbook.model.inputs, PACKER.unpack(start.inputs)),
+        site=restore({"lists": {}, "calendars": {}, **site}),
+        progress=Progress.unpack(unsqueeze(carried), PACKER) if carried else None,
+    )
 
 
 def _payload(args: Sequence[RawValue], kind: Any) -> Any:
@@ -178,23 +288,43 @@ def _context(start: RunStart) -> RunContext:
         run=start.run,
         playbook=start.playbook,
         digest=start.digest,
-        event=start.alert_key,
+        event=start.event or start.alert_key,
         workflow_id=info.workflow_id,
         first_run_id=info.first_execution_run_id,
         mode=start.mode,
+        requester=start.requester,
+        case=start.case,
+        within=start.within,
+        depth=start.depth,
     )
 
 
-def _begin(start: RunStart, context: RunContext) -> Begin:
+def _begin(start: RunStart, context: RunContext, *, cancelled: bool) -> Begin:
+    parent = workflow.info().parent
     return Begin(
         context=context,
+        how=start.how,
+        parent=parent.workflow_id if parent else None,
+        scheduled_at=workflow.info().typed_search_attributes.get(SCHEDULED_AT),
+        continued=workflow.info().continued_run_id is not None,
+        cancelled=cancelled,
+        wants=() if start.site is not None else _wants(start),
         alert_key=start.alert_key,
-        content=content_digest(start.run, start.alert_key, start.severity, start.alert),
+        content=content_digest(start.run, start.alert_key, start.severity, start.alert, start.inputs),
         severity=start.severity,
         group_key=start.group_key,
         join=start.join,
         reason=start.reason,
     )
+
+
+def _wants(start: RunStart) -> tuple[str, ...]:
+    """The lists and calendars of the site that the playbook names; a document that cannot be read names none."""
+    try:
+        playbook = load_compiled(start.playbook, start.document, start.digest, start.bundle)
+    except (TocsinError, ValidationError, KeyError, TypeError):
+        return ()
+    return tuple(sorted(names_in(playbook.paths())))
 
 
 def _joining(args: Sequence[RawValue]) -> list[JoinedAlert]:
@@ -209,7 +339,7 @@ def _joining(args: Sequence[RawValue]) -> list[JoinedAlert]:
 def _next(start: RunStart, first: JoinedAlert, inbox: tuple[JoinedAlert, ...]) -> RunStart:
     """The next run of the chain: an alert that nobody saw, with the others waiting for it."""
     following = first.model_dump(include={"run", "alert", "alert_key", "severity", "reason"})
-    return start.model_copy(update={**following, "inbox": inbox, "carried": None})
+    return start.model_copy(update={**following, "inbox": inbox, "carried": None, "site": None})
 
 
 def _continue(start: RunStart) -> NoReturn:
@@ -235,6 +365,9 @@ def _returned(ending: Ending) -> dict[str, Any]:
     if ending.state == "cancelled":
         raise asyncio.CancelledError("cancelled")
     if ending.error is not None:
-        message = f"{ending.failed_step}: {ending.error.message}"
-        raise ApplicationError(message, type="PlaybookFailed", non_retryable=True)
-    return {"state": "succeeded", "steps": ending.steps}
+        message = f"{ending.failed_step}: {ending.error.message}" if ending.failed_step else ending.error.message
+        error = ending.error.model_dump(mode="json")
+        raise ApplicationError(message, error, type="PlaybookFailed", non_retryable=True)
+    said = {"message": ending.message} if ending.message else {}
+    outputs = {"outputs": ending.outputs} if ending.outputs else {}
+    return {"state": "succeeded", "steps": ending.steps, **said, **outputs}

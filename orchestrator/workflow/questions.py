@@ -15,9 +15,9 @@ from orchestrator.actions.canonical import CanonicalRequest, digest_of
 from orchestrator.actions.gateway import told
 from orchestrator.audit.database import single_statement, storable, transaction
 from orchestrator.audit.events import Event, record, to_json
-from orchestrator.language.host import Decision, RunContext, StepStatus
-from orchestrator.workflow.approval import Judged, Question, state_of
-from orchestrator.workflow.messages import Ask
+from orchestrator.language.host import Answered, AskRequest, Decision, RunContext, StepStatus
+from orchestrator.workflow.approval import Judged, Question, silence, state_of
+from orchestrator.workflow.messages import Ask, SignalSeen
 
 ASK = text("""
 INSERT INTO tocsin.approval (id, run, playbook, workflow_id, first_run_id, step, digest, request, card, deadline)
@@ -29,6 +29,10 @@ OF_RUN = text("""
 SELECT id AS approval, step, digest, deadline, state, decision->>'by' AS by FROM tocsin.approval
 WHERE run = :run AND first_run_id = :first_run_id ORDER BY asked_at
 """)
+VOID = text("""
+UPDATE tocsin.approval SET state = 'void', decided_at = clock_timestamp() WHERE id = :id AND state = 'waiting'
+RETURNING step
+""")
 DECIDE = text("""
 UPDATE tocsin.approval SET state = :state, decision = CAST(:decision AS jsonb), decided_at = clock_timestamp()
 WHERE id = :id AND state = 'waiting' RETURNING 1
@@ -38,6 +42,10 @@ INSERT INTO tocsin.approval_answer
     (approval, workflow_id, run_id, event_id, signal, answered_at, by, trust, verdict, reason)
 VALUES (:approval, :workflow_id, :run_id, :event_id, :signal, :answered_at, :by, :trust, :verdict, :reason)
 ON CONFLICT DO NOTHING RETURNING 1
+""")
+COUNTED = text("""
+SELECT event_id, signal, answered_at, by, trust FROM tocsin.approval_answer
+WHERE approval = :approval AND run_id <> :run_id AND verdict = 'counted' ORDER BY answered_at, event_id
 """)
 LISTED = text("""
 SELECT id, run, playbook, workflow_id, step, digest, card, state, asked_at, deadline, decision FROM tocsin.approval
@@ -80,7 +88,7 @@ class Recorded(BaseModel):
 
     deadline: datetime | None
     card: str
-    decision: Decision | None = None
+    decision: Decision | Answered | None = None
 
 
 def digest_shown(
@@ -91,6 +99,13 @@ def digest_shown(
     So the same requests asked about again, by the next run of a chain or after a reset, want a new answer.
     """
     bound = (context.first_run_id, after_reset, context.run, *path, digest_of(requests))
+    return "sha256:" + hashlib.sha256("\x1f".join(bound).encode()).hexdigest()
+
+
+def question_digest(context: RunContext, request: AskRequest, after_reset: str = "") -> str:
+    """The same for a question: over its words and what an answer holds."""
+    asked = to_json([request.ask, request.fields, request.otherwise])
+    bound = (context.first_run_id, after_reset, context.run, *request.path, asked)
     return "sha256:" + hashlib.sha256("\x1f".join(bound).encode()).hexdigest()
 
 
@@ -120,12 +135,13 @@ class Questions:
             body = {
                 "approval": approval, "step": request.step, "ask": request.ask, "digest": digest, "requests": shown,
                 "deadline": str(request.deadline), "group": request.group, "otherwise": request.otherwise,
+                "kind": "ask" if isinstance(request, AskRequest) else "approval",
             }  # fmt: skip
             asked = Event(type="approval.asked", run=context.run, body=body)
             await record(connection, [*(told(context, one) for one in ask.traces), asked])
             decision, why = _without_people(ask, approval)
             if decision is not None:
-                await _decide(connection, context, request.step, decision, why)
+                await _decide(connection, context, approval, request.step, decision, why)
         return Recorded(deadline=request.deadline, card=card, decision=decision)
 
     async def of_run(self, context: RunContext) -> list[Question]:
@@ -149,17 +165,38 @@ class Questions:
                 body = {**row, "answered_at": signal.at.isoformat(), "identity": signal.identity, "note": one.note}
                 await record(connection, [Event(type="approval.answered", run=context.run, body=body)])
 
-    async def decide(self, context: RunContext, step: str, decision: Decision) -> Decision:
+    async def counted(self, approval: str, run_id: str) -> list[Judged]:
+        """Who has answered it before the execution `run_id`, where the run went on in a new one meanwhile."""
+        async with single_statement(self._engine) as connection:
+            rows = await connection.execute(COUNTED, {"approval": approval, "run_id": run_id})
+            return [
+                Judged(
+                    SignalSeen(event_id=row.event_id, at=row.answered_at, signal=row.signal),
+                    row.by, row.trust, "counted", row.signal,
+                )
+                for row in rows
+            ]  # fmt: skip
+
+    async def decide(
+        self, context: RunContext, approval: str, step: str, decision: Decision | Answered
+    ) -> Decision | Answered:
         """Record the decision; where there is one already, that one stands."""
-        assert decision.approval is not None  # noqa: S101 - a decision is about an approval
         async with transaction(self._engine) as connection:
-            stored = await _stored(connection, decision.approval)
+            stored = await _stored(connection, approval)
             if stored.decision is not None:
                 return stored.decision
-            await _decide(connection, context, step, decision, {})
+            await _decide(connection, context, approval, step, decision, {})
         return decision
 
-    async def decision(self, approval: str) -> Decision | None:
+    async def void(self, context: RunContext, approval: str, why: str) -> None:
+        """Nobody has to answer this any more."""
+        async with transaction(self._engine) as connection:
+            row = (await connection.execute(VOID, {"id": approval})).first()
+            if row is not None:
+                body = {"step": row.step, "approval": approval, "status": "void", "why": why}
+                await record(connection, [Event(type="approval.decided", run=context.run, body=body)])
+
+    async def decision(self, approval: str) -> Decision | Answered | None:
         """The decision, where there is one."""
         async with transaction(self._engine) as connection:
             return (await _stored(connection, approval)).decision
@@ -182,8 +219,10 @@ class Questions:
             return [dict(row) for row in (await connection.execute(ANSWERS, values)).mappings().all()]
 
 
-def _without_people(ask: Ask, approval: str) -> tuple[Decision | None, dict[str, Any]]:
+def _without_people(ask: Ask, approval: str) -> tuple[Decision | Answered | None, dict[str, Any]]:
     """The decision where the playbook's `auto` approves, or nothing will be sent anyhow; with the values behind it."""
+    if isinstance(ask.request, AskRequest):
+        return (silence(ask.request), {"reason": "shadow"}) if ask.context.mode == "shadow" else (None, {})
     approved = Decision(status=StepStatus.SUCCEEDED, approval=approval, auto=True)
     if ask.request.auto_reason is not None:
         return approved, {"reason": ask.request.auto_reason}
@@ -194,17 +233,23 @@ def _without_people(ask: Ask, approval: str) -> tuple[Decision | None, dict[str,
 
 async def _stored(connection: AsyncConnection, approval: str) -> Recorded:
     row = (await connection.execute(STORED, {"id": approval})).one()
-    decision = Decision.model_validate(row.decision) if row.decision else None
-    if row.state == "void":
-        decision = Decision(status=StepStatus.EXPIRED, approval=approval, note="void: the run had ended")
+    kind = Decision if "approval" in (row.decision or {}) else Answered
+    decision = kind.model_validate(row.decision) if row.decision else None
+    if row.state == "void" and decision is None:
+        decision = Decision(status=StepStatus.EXPIRED, approval=approval, note="void: nobody had to answer any more")
     return Recorded(deadline=row.deadline, card=row.card, decision=decision)
 
 
 async def _decide(
-    connection: AsyncConnection, context: RunContext, step: str, decision: Decision, why: dict[str, Any]
+    connection: AsyncConnection,
+    context: RunContext,
+    approval: str,
+    step: str,
+    decision: Decision | Answered,
+    why: dict[str, Any],
 ) -> None:
     plain = decision.model_dump(mode="json")
-    values = {"state": state_of(decision), "decision": to_json(plain), "id": decision.approval}
+    values = {"state": state_of(decision), "decision": to_json(plain), "id": approval}
     await connection.execute(DECIDE, values)
-    body = {"step": step, **plain, **why}
+    body = {"step": step, "approval": approval, "auto": False, **plain, **why}
     await record(connection, [Event(type="approval.decided", run=context.run, body=body)])

@@ -31,15 +31,26 @@ class TemporalStarter:
 
     async def start(self, requests: Sequence[StartRequest]) -> list[Started]:
         """See `orchestrator.alerts.requests.Starter`."""
-        first, *rest = requests
-        if first.group_key is None:
+        if requests[0].group_key is None:
             return [await self._own(request) for request in requests]
+        # one that may only join cannot be the one that starts the run
+        order = sorted(range(len(requests)), key=lambda place: not requests[place].may_start)
+        became = await self._together([requests[place] for place in order])
+        return [one for _, one in sorted(zip(order, became, strict=True))]
+
+    async def _together(self, requests: Sequence[StartRequest]) -> list[Started]:
+        """The first starts the run, unless one is open; the others join it."""
+        first, *rest = requests
+        if not first.may_start:
+            return [
+                Started.JOINED if await self._join(first.workflow_id, [one]) else Started.NOTHING for one in requests
+            ]
         for _ in range(ROUNDS):  # a run may end between being found and being told
             if await self._start(first, WorkflowIDReusePolicy.ALLOW_DUPLICATE):
                 joined = await self._join(first.workflow_id, rest)
                 if joined or not rest:
                     return [Started.STARTED, *(Started.JOINED for _ in rest)]
-                return [Started.STARTED, *await self.start(rest)]
+                return [Started.STARTED, *await self._together(rest)]
             if await self._join(first.workflow_id, requests):
                 return [Started.JOINED for _ in requests]
         raise Unavailable(f"the run {first.workflow_id} neither starts nor takes alerts; trying again")
@@ -87,7 +98,7 @@ def _portions(requests: Sequence[StartRequest]) -> Iterator[list[JoinedAlert]]:
     for request in requests:
         alert = JoinedAlert(
             alert=request.alert, alert_key=request.alert_key, severity=request.severity, run=request.run,
-            reason=request.reason,
+            reason=request.reason, may_start=request.may_start,
         )  # fmt: skip
         added = len(orjson.dumps(request.alert))
         if portion and size + added > LARGEST_SIGNAL:
@@ -101,7 +112,7 @@ def _portions(requests: Sequence[StartRequest]) -> Iterator[list[JoinedAlert]]:
 
 def argument(request: StartRequest) -> RunStart:
     """What the run is started with."""
-    return RunStart.model_validate(request.model_dump(exclude={"workflow_id", "title"}))
+    return RunStart.model_validate(request.model_dump(exclude={"workflow_id", "title", "may_start"}))
 
 
 def summary(request: StartRequest) -> str:
@@ -123,4 +134,5 @@ def refusal(error: RPCError) -> DeadLetter | Unavailable:
     }
     if too_large.get(error.status, False):
         return DeadLetter("too_large_for_temporal", "Temporal refuses a start of this size")
-    return Unavailable(f"Temporal cannot take it now ({error.status.name}): {error.message}")
+    token = " (temporal.token, temporal.token_file)" if error.status is RPCStatusCode.PERMISSION_DENIED else ""
+    return Unavailable(f"Temporal cannot take it now ({error.status.name}): {error.message}{token}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar
 
@@ -14,24 +15,34 @@ from orchestrator.errors import FailureKind
 from orchestrator.language.host import (
     ActionCall,
     ActionOutcome,
+    Answered,
     ApprovalRequest,
+    AskRequest,
     Decision,
     Joined,
     RunContext,
     StepError,
     StepStatus,
+    SubCall,
+    SubOutcome,
     Trace,
+    UndoCall,
+    UndoOutcome,
 )
-from orchestrator.workflow.inbox import Joining
+from orchestrator.language.interpreter.ends import settled
+from orchestrator.workflow.inbox import Joining, PassingOn
 from orchestrator.workflow.messages import (
     Act,
     AnswersRead,
     Ask,
     Asked,
+    Carried,
     JoinedAlert,
     ReadAnswers,
     TakeIn,
     TakenAlert,
+    Undo,
+    Void,
 )
 from orchestrator.workflow.search_attributes import AWAITING, SEVERITY, STATE
 from orchestrator.workflow.visible import code
@@ -45,6 +56,7 @@ UNTIL_AVAILABLE = RetryPolicy(
 # From here on a retry waits on a timer of the server's: a task kept open would write to history every few seconds.
 ON_A_TIMER_FROM = timedelta(seconds=5)
 CANCELLED = "the run was cancelled: nothing more is sent"
+SubRunner = Callable[[SubCall], Awaitable[SubOutcome]]
 
 
 class TemporalHost:
@@ -52,16 +64,24 @@ class TemporalHost:
 
     def __init__(self, context: RunContext, joining: Joining) -> None:
         self.context = context
-        self.joining = joining
+        self.pausing = False
+        self.acted = 0
+        self._joining = joining
+        self._sub: SubRunner | None = None
         self.in_flight = 0
         self._cleaning_up = False
+        self._given_up = False
         self.unsent: list[Trace] = []
         self._state = "starting"
-        self._cards: dict[str, str] = {}
+        self._cards: dict[tuple[str, ...], str] = {}
 
     async def local(self, name: str, argument: Any, kind: type[R], *, seconds: float = 60.0, summary: str = "") -> R:
-        """Run a local activity to its end; `seconds` bound one attempt."""
+        """Run a local activity to its end, whoever is cancelled meanwhile; `seconds` bound one attempt."""
+        return await settled(self._local(name, argument, kind, seconds, summary))
+
+    async def _local(self, name: str, argument: Any, kind: type[R], seconds: float, summary: str) -> R:
         self.in_flight += 1
+        self.acted += 1
         try:
             result: R = await workflow.execute_local_activity(
                 name,
@@ -80,29 +100,71 @@ class TemporalHost:
         """The server's time of the task under way."""
         return workflow.now()
 
-    async def sleep(self, seconds: float) -> None:
-        """A durable timer, which a cancellation ends."""
-        try:
-            await workflow.wait_condition(lambda: self.stopped, timeout=seconds)
-        except TimeoutError:
-            return
+    async def ready(self) -> None:
+        """At once; never, where the run is about to go on in a new execution."""
+        if self.pausing:
+            await workflow.wait_condition(lambda: not self.pausing)
+
+    async def stopping(self) -> None:
+        """Until somebody cancels the run."""
+        await workflow.wait_condition(lambda: self.stopped)
+
+    async def joining(self, count: int) -> None:
+        """Until more have joined. They are claimed here, since nothing else may be going on."""
+        while self._joining.count <= count:
+            await workflow.wait_condition(lambda: bool(self._joining.inbox.arrived))
+            await self.take_in()
 
     @property
     def stopped(self) -> bool:
-        """Whether somebody cancelled the run, and nothing more is sent."""
-        return self.joining.inbox.cancelled and not self._cleaning_up
+        """Whether somebody cancelled the run, or it cannot go on, and nothing more is sent."""
+        return (self._joining.inbox.cancelled or self._given_up) and not self._cleaning_up
 
     def clean_up(self) -> None:
         """What `on_failure` wants is sent, also after a cancellation."""
         self._cleaning_up = True
 
+    def calls(self, sub: SubRunner) -> None:
+        """How sub-playbooks are run."""
+        self._sub = sub
+
+    def plan(self, join: float) -> PassingOn:
+        """What becomes of alerts that no step has seen."""
+        return self._joining.plan(join)
+
+    def drop(self, alerts: Sequence[JoinedAlert]) -> None:
+        """These are dealt with."""
+        self._joining.drop(alerts)
+
+    def waiting(self) -> PassingOn:
+        """What joined a run that has not begun."""
+        return self._joining.waiting()
+
+    def inbox_to_carry(self, largest: int) -> tuple[tuple[JoinedAlert, ...], Carried]:
+        """What the run takes along into a new execution."""
+        return self._joining.carry(largest)
+
+    def take_unsent(self) -> list[Trace]:
+        """What no activity has carried yet."""
+        kept, self.unsent = self.unsent, []
+        return kept
+
+    def give_up(self) -> None:
+        """The run cannot go on: its steps end as they do when somebody cancels it."""
+        self._given_up = True
+
+    @property
+    def seen_count(self) -> int:
+        """How many joined alerts its steps have taken into account."""
+        return self._joining.seen
+
     def joined(self) -> Joined:
         """What joined so far."""
-        return self.joining.snapshot()
+        return self._joining.snapshot()
 
     def seen(self, count: int) -> None:
         """A step took the first `count` of them into account."""
-        self.joining.see(count)
+        self._joining.see(count)
 
     def show(self, state: str) -> None:
         """The run's state in the UI."""
@@ -117,18 +179,18 @@ class TemporalHost:
 
     async def take_in(self) -> None:
         """Claim what has arrived, so that the next step sees it."""
-        while arrived := self.joining.take():
+        while arrived := self._joining.take():
             mine = await self._claim(arrived, "joined")
-            before = self.joining.severity
-            self.joining.add(arrived[place] for place in mine)
-            if self.joining.severity != before:
-                workflow.upsert_search_attributes([SEVERITY.value_set(self.joining.severity)])
+            before = self._joining.severity
+            self._joining.add(arrived[place] for place in mine)
+            if self._joining.severity != before:
+                workflow.upsert_search_attributes([SEVERITY.value_set(self._joining.severity)])
             self._render()
 
     async def count(self, alerts: Sequence[JoinedAlert]) -> None:
         """Record alerts that came when no step was left to see them."""
         await self._claim(alerts, "counted")
-        self.joining.drop(alerts)
+        self._joining.drop(alerts)
 
     async def _claim(self, alerts: Sequence[JoinedAlert], how: Literal["joined", "counted"]) -> list[int]:
         """The places of those that are the run's own now."""
@@ -136,7 +198,7 @@ class TemporalHost:
             TakenAlert(alert_key=one.alert_key, content=one.content, severity=one.severity, reason=one.reason)
             for one in alerts
         )
-        passed_on = tuple(one.alert_key for one in alerts if one.alert_key in self.joining.passed_on)
+        passed_on = tuple(one.alert_key for one in alerts if one.alert_key in self._joining.passed_on)
         taken = TakeIn(context=self.context, alerts=slim, how=how, passed_on=passed_on)
         return await self.local("take_in", taken, list[int], summary=f"{len(alerts)} alerts {how}")
 
@@ -147,7 +209,7 @@ class TemporalHost:
         if self.stopped:
             self.unsent += traces
             return _failed(FailureKind.REFUSED_BY_POLICY, CANCELLED)
-        act = Act(context=self.context, call=call, traces=traces)
+        act = Act(context=self.context, call=call, traces=self._with_unsent(traces))
         # beside its sends the gateway waits for what an earlier worker sent to settle, and reads back
         seconds = 6 * call.timeout + 300
         try:
@@ -158,48 +220,76 @@ class TemporalHost:
 
     async def ask(self, request: ApprovalRequest, traces: tuple[Trace, ...]) -> Decision:
         """Ask, show the card, wait for the verdict."""
+        found = await self._asked(request, traces)
+        if isinstance(found, Decision):
+            return found
+        return Decision(status=StepStatus.FAILED, note=found if isinstance(found, str) else CANCELLED)
+
+    async def question(self, request: AskRequest, traces: tuple[Trace, ...]) -> Answered:
+        """Ask, show the card, wait for the answer."""
+        found = await self._asked(request, traces)
+        if isinstance(found, Answered):
+            return found
+        return Answered(status=StepStatus.FAILED, note=found if isinstance(found, str) else CANCELLED)
+
+    async def _asked(
+        self, request: ApprovalRequest | AskRequest, traces: tuple[Trace, ...]
+    ) -> Decision | Answered | str | None:
+        """What people say; words where they cannot be asked, none where the run was cancelled."""
         await self.take_in()
         while not self.stopped:
             ask = Ask(
-                context=self.context, request=request, traces=traces,
+                context=self.context, request=request, traces=self._with_unsent(traces),
                 original_run_id=workflow.info().original_execution_run_id,
             )  # fmt: skip
             asked, traces = await self.local("ask", ask, Asked, summary=f"{request.step}: ask"), ()
             if asked.error is not None:
-                return Decision(status=StepStatus.FAILED, note=asked.error.message)
+                return asked.error.message
             decision = asked.decision or await self._decision(request, asked)
             if decision is not None:
                 return decision
         self.unsent += traces
-        return Decision(status=StepStatus.FAILED, note=CANCELLED)
+        return None
 
-    async def _decision(self, request: ApprovalRequest, asked: Asked) -> Decision | None:
-        """What people decide; None where they have to be asked again, or the run was cancelled."""
-        self._await(request.step, asked.card)
-        recorded = request.model_copy(update={"deadline": asked.deadline})
+    async def _decision(self, request: ApprovalRequest | AskRequest, asked: Asked) -> Decision | Answered | None:
+        """What people decide; None where they have to be asked again, or the run was cancelled.
+
+        A question that is cut short, because what it stands in had to end, is void.
+        """
+        self._await(request, asked.card)
+        try:
+            decision = await self._heard(request.model_copy(update={"deadline": asked.deadline}), asked)
+        except asyncio.CancelledError:
+            self._await(request, None)
+            void = Void(context=self.context, approval=asked.approval, why="what it stands in has ended")
+            await self.local("void", void, type(None), summary=f"{request.step}: void")
+            raise
+        self._await(request, None)
+        return decision
+
+    async def _heard(self, request: ApprovalRequest | AskRequest, asked: Asked) -> Decision | Answered | None:
+        inbox = self._joining.inbox
         heard = after = 0
         while True:
-            late = await self._heard_more(heard, recorded.deadline)
+            late = await self._heard_more(heard, request.deadline)
             if self.stopped:
-                break
-            if self.joining.inbox.arrived:
+                return None
+            if inbox.arrived:
                 await self.take_in()
             # answers that came before the question was shown count here too: a worker may have died in between
-            if not late and self.joining.inbox.answers == heard:
+            if not late and inbox.answers == heard:
                 continue
-            heard = self.joining.inbox.answers
-            found = await self._read(recorded, asked, after, late=late)
+            heard = inbox.answers
+            # where several people have to answer, all of them are looked at together
+            found = await self._read(request, asked, after if request.count == 1 else 0, late=late)
             after = found.last
             if found.decision is not None or found.ask_again:
-                self._await(request.step, None)
                 return found.decision
-        self._await(request.step, None)
-        return None
 
     async def _heard_more(self, heard: int, deadline: datetime | None) -> bool:
         """Wait for a Signal; True when the deadline has passed."""
         left = None if deadline is None else (deadline - workflow.now()).total_seconds()
-        inbox = self.joining.inbox
+        inbox = self._joining.inbox
         if left is not None and left <= 0:
             return True
         try:
@@ -210,7 +300,9 @@ class TemporalHost:
             return True
         return False
 
-    async def _read(self, request: ApprovalRequest, asked: Asked, after: int, *, late: bool) -> AnswersRead:
+    async def _read(
+        self, request: ApprovalRequest | AskRequest, asked: Asked, after: int, *, late: bool
+    ) -> AnswersRead:
         """Who answered, and whether in time, as history says."""
         read = ReadAnswers(
             context=self.context, request=request, approval=asked.approval, digest=asked.digest, after=after,
@@ -218,18 +310,47 @@ class TemporalHost:
         )  # fmt: skip
         return await self.local("read_answers", read, AnswersRead, summary=f"{request.step}: read the answers")
 
-    def _await(self, step: str, card: str | None) -> None:
+    async def undo(self, call: UndoCall, traces: tuple[Trace, ...]) -> UndoOutcome:
+        """Through the gateway, like everything that is sent; after a cancellation when the steps have ended."""
+        if self.stopped:
+            self.unsent += traces
+            return UndoOutcome(error=StepError(kind=FailureKind.REFUSED_BY_POLICY, message=CANCELLED))
+        undo = Undo(context=self.context, call=call, traces=traces)
+        try:
+            return await self.local("undo", undo, UndoOutcome, seconds=600, summary=f"{call.step}: undo")
+        except ActivityError as error:
+            return UndoOutcome(error=StepError(kind=FailureKind.UNKNOWN_OUTCOME, message=why(error)))
+
+    async def call(self, call: SubCall, traces: tuple[Trace, ...]) -> SubOutcome:
+        """Run a sub-playbook as a child workflow."""
+        assert self._sub is not None  # noqa: S101 - only a run that has begun calls others
+        self.unsent += traces
+        if self.stopped:
+            error = StepError(kind=FailureKind.REFUSED_BY_POLICY, message=CANCELLED)
+            return SubOutcome(status=StepStatus.FAILED, error=error)
+        self.in_flight += 1
+        try:
+            return await self._sub(call)
+        finally:
+            self.in_flight -= 1
+
+    def _with_unsent(self, traces: tuple[Trace, ...]) -> tuple[Trace, ...]:
+        """What was kept back for want of an activity to carry it, and these."""
+        return (*self.take_unsent(), *traces)
+
+    def _await(self, request: ApprovalRequest | AskRequest, card: str | None) -> None:
         """Show that a step waits for people, or no longer."""
         if card is None:
-            self._cards.pop(step, None)
+            self._cards.pop(request.path, None)
         else:
-            self._cards[step] = card
+            self._cards[request.path] = card
         state = "awaiting approval" if self._cards else "running"
-        workflow.upsert_search_attributes([STATE.value_set(state), AWAITING.value_set(sorted(self._cards))])
+        steps = sorted({path[-1] for path in self._cards})
+        workflow.upsert_search_attributes([STATE.value_set(state), AWAITING.value_set(steps)])
         self._render()
 
     def _render(self) -> None:
-        joined = f"**Joined:** {self.joining.count} alerts" if self.joining.count else ""
+        joined = f"**Joined:** {self._joining.count} alerts" if self._joining.count else ""
         parts = [f"**Now:** {self._state}", joined, *self._cards.values()]
         workflow.set_current_details("\n\n".join(part for part in parts if part))
 

@@ -23,6 +23,7 @@ class Target:
 
     asked: list[str] = field(default_factory=list)
     effects: dict[str, str] = field(default_factory=dict)
+    blocked: set[str] = field(default_factory=set)
     misbehave: Callable[[], None] = lambda: None
     lose_answer: Callable[[], None] = lambda: None
 
@@ -46,7 +47,19 @@ def product(target: Target, name: str = "bench") -> Integration[Config]:
     @made.implements(firewall.block_ip, repeats=readable)
     async def block(call: Call[Config], want: firewall.BlockIp) -> firewall.IpState:
         target.apply(call.key, f"block {want.ip}")
+        target.blocked.add(want.ip)
         return firewall.IpState(ip=want.ip, blocked=True)
+
+    @made.implements(firewall.unblock_ip, repeats=Idempotent())
+    async def unblock(call: Call[Config], want: firewall.Ip) -> firewall.IpState:
+        target.apply(call.key, f"unblock {want.ip}")
+        target.blocked.discard(want.ip)
+        return firewall.IpState(ip=want.ip, blocked=False)
+
+    @made.reads(firewall.ip_state)
+    async def ip_state(call: Call[Config], want: firewall.Ip) -> firewall.IpState:
+        target.misbehave()
+        return firewall.IpState(ip=want.ip, blocked=want.ip in target.blocked)
 
     @made.implements(identity.disable_account, repeats=Idempotent())
     async def disable(call: Call[Config], who: identity.Account) -> identity.AccountState:

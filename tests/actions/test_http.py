@@ -163,6 +163,25 @@ async def test_a_cut_answer_leaves_a_write_in_doubt_and_a_read_not(serve: Serve)
         assert told.value.in_doubt is doubt
 
 
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "POST", "GET"])
+async def test_a_request_that_got_no_answer_is_not_sent_again(serve: Serve, method: str) -> None:
+    """Whether to repeat is decided by who records it; also where the connection had answered before."""
+    seen: list[str] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        seen.append(request.method)
+        if len(seen) == 2:
+            assert request.transport is not None
+            request.transport.abort()
+        return web.Response()
+
+    client = GuardedHttp(await serve(answer)).for_call(5.0)
+    await client.request(method, "/x")
+    with pytest.raises(TimedOut):
+        await client.request(method, "/x", json={})
+    assert seen == [method, method]
+
+
 async def test_nobody_listening_is_no_doubt() -> None:
     """Nothing was sent, so nothing happened."""
     with pytest.raises(TargetUnavailable) as told:

@@ -40,15 +40,19 @@ class Process:
 
     def kill(self) -> None:
         """kill -9, and start it again."""
-        assert self.process.poll() is None, self._log.read_text()[-2000:]
+        assert self.process.poll() is None, self.said()[-2000:]
         self.process.kill()
         self.process.wait()
         self.process = self._start()
 
+    def said(self) -> str:
+        """All that it has logged."""
+        return self._log.read_text()
+
     async def says(self, event: str, seconds: float) -> None:
         """Wait until it has logged this event."""
         async with asyncio.timeout(seconds):
-            while f'"event": "{event}"' not in self._log.read_text():  # noqa: ASYNC110 - another process writes it
+            while f'"event": "{event}"' not in self.said():  # noqa: ASYNC110 - another process writes it
                 await asyncio.sleep(0.05)
 
     def end(self) -> int:

@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -37,6 +37,12 @@ class Caller:
     async def __call__(
         self, capability: str, *, key: str | None = None, until: datetime | None = None, **given: Any
     ) -> Any:
+        return await self.ask(capability, given, key=key, until=until)
+
+    async def ask(
+        self, capability: str, given: Mapping[str, Any], *, key: str | None = None, until: datetime | None = None
+    ) -> Any:
+        """The same with the parameters in one piece: some are called `key` themselves."""
         implementation = self.target.implementation(capability)
         return await implementation.run(self._call(key, until), implementation.capability.takes(**given))
 

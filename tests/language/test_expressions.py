@@ -215,7 +215,7 @@ def test_an_explanation_has_the_values() -> None:
     [
         ("alert.sorce.ip", "no field 'sorce'", "alert.source"),
         ('alert.severity == "hgh"', "can never be 'hgh'", "high"),
-        ('alert.source.port == "80"', "it is a number", "no conversions"),
+        ('alert.source.port == "80"', "it is a whole number", "no conversions"),
         ('alert.status == "opened"', "one of open, updated, resolved", "open"),
         ("alrt.title == 'x'", "no name 'alrt'", "alert"),
         ('alert.source.ip == "1.2.3"', "can never be", ""),

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
+import subprocess
+import sys
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.contract.values import AccountName, IpAddress, Severity
 from orchestrator.errors import ExpressionError, LimitExceeded, ValueAbsent
 from orchestrator.language.expressions import check_types, compile_condition, compile_template, compile_value, plain
 from orchestrator.language.expressions.filters.registry import FILTERS, TESTS
+from orchestrator.language.expressions.frame import Frame
+from orchestrator.language.expressions.limits import BUILT, STEPS, Meter
+from orchestrator.language.expressions.values import shortened
+from tests.conftest import ROOT
 from tests.language.test_expressions import NAMES
 
 
@@ -109,7 +117,11 @@ def test_a_list_without_doubles_is_found_in_one_pass() -> None:
 def test_what_makes_no_sense_is_one_error_and_never_an_exception_of_python(source: str) -> None:
     """Intake and workflows tell an author about an expression's error; anything else would stop them."""
     ends(source)
-    compile_condition(source).explain(HOSTILE)
+    try:
+        condition = compile_condition(source)
+    except ExpressionError:
+        return  # literals that make no sense are told before anything runs
+    condition.explain(HOSTILE)
 
 
 def test_an_exception_that_nobody_thought_of_is_an_error_of_the_expression() -> None:
@@ -200,6 +212,173 @@ def test_a_thing_is_equal_in_any_spelling_wherever_it_is_looked_for() -> None:
     assert not compile_condition("1 in [true]").test(HOSTILE)
 
 
+ESCAPES = [
+    # the ways out of Jinja's sandbox that are known, and their spellings
+    "''.__class__.__mro__[1].__subclasses__()[40]('/etc/passwd').read()", "[].__class__.__base__.__subclasses__()",
+    "().__class__.__bases__[0].__subclasses__()", "{}.__class__.mro()", "alert.__class__.__init__.__globals__",
+    "alert['__class__']['__init__']['__globals__']", "alert['__cla' ~ 'ss__']", "alert | attr('__class__')",
+    "alert | attr('__cla' ~ 'ss__') | attr('__init__')", "''['__class__']", "'' | attr('\\x5f\\x5fclass\\x5f\\x5f')",
+    "alert['\\x5f\\x5fclass\\x5f\\x5f']", "words | map('__class__')", "words | map(attribute='__class__.__mro__')",
+    "words | map('attr', '__class__')", "words | map('upper') | list", "words | selectattr('__class__')",
+    "words | selectattr('__class__.__init__', 'defined')", "words | sort('__class__')", "words | groupby('__class__')",
+    "alert | json_path('__class__.__mro__')", "words | table(['__class__'])", "words | counts('__class__')",
+    "alert.model_config", "alert.model_fields", "alert.model_copy", "alert.__dict__", "alert.__pydantic_fields__",
+    "alert.source.model_dump()", "alert.time.tzinfo", "alert.time.strftime('%Y')", "now().replace(year=1)",
+    "severity.name", "severity.value", "severity.__class__", "address.parse('x')", "address.kind", "words.pop()",
+    "words.append(words)", "alert.raw.update(alert.raw)", "alert.raw.items()", "alert.raw.get('x')",
+    "'{0.__class__.__init__.__globals__}'.format(alert)", "'{0.__class__}' | format(alert)", "'%s' % alert",
+    "'%(x)s' % alert.raw", "'%s%s' | format(alert, alert)", "'{x.__class__}'.format_map({'x': alert})",
+    "('{0' ~ '.__class__}').format(alert)", "''.join(['a'])", "'a'.encode('utf-8')", "'a'.zfill(9999999999)",
+    "'a'.ljust(9999999999)", "'a' | center(9999999999)", "'a' | indent(9999999999)", "'a' | wordwrap(1)",
+    "lipsum", "lipsum(1000)", "lipsum.__globals__['os'].popen('id').read()", "cycler", "cycler('a').next()",
+    "cycler.__init__.__globals__.os", "joiner", "joiner(',')()", "namespace", "namespace(a=1).a",
+    "namespace.__init__.__globals__", "self", "self.__init__", "self._TemplateReference__context", "range(10)",
+    "range(10**9)", "dict(a=1)", "dict.__base__", "config", "config.items()", "request", "request.application",
+    "url_for.__globals__", "get_flashed_messages.__globals__", "g.pop", "session", "_", "__builtins__",
+    "__import__('os')", "open('/etc/passwd')", "eval('1')", "exec('1')", "getattr(alert, 'id')", "vars()", "globals()",
+    "locals()", "type(alert)", "super()", "print(1)", "lambda x: x", "x for x in words", "[x for x in words]",
+    "words[:]", "words[0:999999999]", "words[::-1]", "*words", "**alert.raw", "words | map(*words)",
+    "words | join(**alert.raw)", "a := 1", "import os", "yield", "await now()", "not", "is", "caller()",
+    "super.super()", "varargs", "kwargs", "loop", "loop.index", "loop(words)", "loop.cycle('a', 'b')", "undefined",
+    "words is callable", "words is filter('upper')", "words | random", "words | shuffle", "words | pprint",
+    "alert | xmlattr", "alert | tojson", "alert | tojson | safe", "alert | urlize", "'<x>' | striptags",
+    "words | slice(3)", "words | batch(3)", "words | list", "words | items", "words | dictsort", "words | do('x')",
+    "words | eval",
+]  # fmt: skip
+
+
+NOTHING = ([], None, NAMES["words"], "__class__\n---\n\n\n")
+"""no items, no value, a list in the order in which it was, a column of empty cells"""
+
+
+@pytest.mark.parametrize("source", ESCAPES)
+def test_no_known_way_out_of_a_sandbox_leads_anywhere(source: str) -> None:
+    """Each is refused with a reason, or finds nothing: no attribute, no method, no global, no generator."""
+    found = ends(source)
+    if isinstance(found, tuple):
+        assert found[0] in ("ExpressionError", "WrongType", "ValueAbsent")
+    else:
+        assert found in NOTHING
+    assert ends(source) == found
+
+
+def test_a_name_that_looks_like_pythons_own_is_only_a_name() -> None:
+    """What an alert calls `__class__` is a field like any other, and found as that."""
+    names = {"alert": {"__class__": "mine", "items": "a", "keys": "b"}}
+    assert compile_value("alert.__class__ ~ alert.items ~ alert.keys").value(names) == "mineab"
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["{% set x = 1 %}", "{% macro m() %}{% endmacro %}", "{% import 'os' as os %}", "{% from 'os' import path %}",
+     "{% include '/etc/passwd' %}", "{% extends 'x' %}", "{% block x %}{% endblock %}", "{% call m() %}{% endcall %}",
+     "{% filter upper %}x{% endfilter %}", "{% with a = 1 %}{% endwith %}", "{% autoescape true %}{% endautoescape %}",
+     "{% for a, b in words %}{% endfor %}", "{% for a in words recursive %}{{ loop(words) }}{% endfor %}",
+     "{% do words %}", "{% break %}", "{% trans %}x{% endtrans %}", "{% raw %}{{ x }}", "{% debug %}"],
+)  # fmt: skip
+def test_statements_that_the_language_has_not_are_refused_when_they_are_read(template: str) -> None:
+    """There are `for` and `if`; nothing is assigned, imported, included or called."""
+    with pytest.raises(ExpressionError):
+        compile_template(template)
+
+
+BOMBS = [
+    "'a' * 999999999", "words * 999999999", "[0] * 10", "2 ** 99999", "99999999999999999999 * 9", "1e308 * 1e308",
+    "9223372036854775807 * 9223372036854775807", "(" * 200 + "1" + ")" * 200, "[" * 200 + "]" * 200,
+    "{'a':" * 100 + "1" + "}" * 100, "-" * 1000 + "1", "not " * 1000 + "true", "alert" + ".a" * 3000,
+    "alert" + "['a']" * 3000, "words" + " | unique" * 3000, "words" + " | length" * 50, "1" + " + 1" * 5000,
+    "'a'" + " ~ 'a'" * 5000, "1" + " < 1" * 5000, "1 if 1 else " * 500 + "1", "many + many | unique",
+    "(many + many + many + many + many) | unique | length", "(many + many) | sort | reverse | unique | length",
+    "many | intersect(many) | difference(many) | union(many)", "[many, many, many, many] | flatten | flatten",
+    "[[many, many], [many, many]] | flatten | unique", "many | counts | length", "many | sort | sort | sort | sort",
+    "big ~ big ~ big", "big | replace('a', 'aa') | replace('a', 'aa')", "big | replace('', 'x')",
+    "big | split('') | join(big)", "big | split('a') | length", "big | truncate(9999999999)", "big | urlencode",
+    "big | b64encode | b64encode | b64encode", "big | defang", "big | to_json | to_json | to_json",
+    "big | regex_find('a') | length", "big | regex_find('(a|aa)+$') | length", "big | regex_replace('a', 'bbbbbbbb')",
+    "big is matching('(a+)+$')", "big is matching('(a|a)*b')", "big is matching('a{1000}{1000}')",
+    "big | regex_find('(?=a)a')", "big | regex_find('(a)\\\\1')", "big | extract_urls", "big | extract_domains",
+    "big | extract_ips | length", "big | extract_hashes", "big | extract_mails", "big | from_json", "big | labels",
+    "('[' ~ big | replace('a', '[')) | from_json", "big | digest('sha256')", "big | parse_time", "big | url_parts",
+    "big is domain", "big is mail", "big is url", "big is ip", "deep | to_json", "deep | flatten", "deep == deep",
+    "many | map('x') | map('y')", "many | select('in', many)", "many | select('in', big)",
+    "many | reject('equalto', 5) | reject('equalto', 5)", "many | join(', ')", "many | table(['a'])", "many in many",
+    "[many] | unique", "[many, many] | unique", "many | first(9999999999999)", "many | sum", "many | average",
+    "many | min", "many | max", "now() | format_time('%Y' * 9)", "huge ~ huge", "huge * huge", "-huge", "huge | string",
+]  # fmt: skip
+
+
+def cost(source: str) -> tuple[str, str, int, int]:
+    """How an expression ended, and the steps and items that it took."""
+    try:
+        closure = compile_value(source)._closure
+    except ExpressionError as error:
+        return type(error).__name__, str(error), 0, 0
+    meter = Meter()
+    try:
+        kind, told = "value", shortened(closure(Frame(HOSTILE, lenient=False, meter=meter)))
+    except (ExpressionError, ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
+        kind, told = type(error).__name__, str(error)[:300]
+    return kind, told, meter.steps, meter.built
+
+
+@pytest.mark.parametrize("source", BOMBS, ids=lambda source: source[:40])
+def test_a_bomb_is_refused_or_ends_within_limits_the_same_way_twice(source: str) -> None:
+    """By counting: no step beyond the limit by more than one filter's worth, and no clock decides."""
+    first = cost(source)
+    assert cost(source) == first
+    assert first[2] <= STEPS * 2
+    assert first[3] <= BUILT * 2
+
+
+BODIES = [
+    "{% for a in many %}" * 3 + "x" + "{% endfor %}" * 3,
+    "{% for a in many %}{% for b in many if a == b %}{{ b }}{% endfor %}{% endfor %}",
+    "{% for a in many %}{{ many | select('equalto', a) | length }}{% endfor %}",
+    "{% for a in many %}{% if many | unique %}x{% endif %}{% endfor %}",
+    "{% for a in many %}{{ a + a | length }}{% endfor %}",
+    "{% for a in many %}{{ loop.index }}{{ big }}{% endfor %}",
+    "{% for a in many %}{% for b in words %}{% for c in words %}{{ a ~ b ~ c }}" + "{% endfor %}" * 3,
+    "{{ big }}" * 4,
+    "{% if big %}{{ big }}{% endif %}" * 4,
+    "{% for a in words %}{{ big }}{% endfor %}",
+]
+
+
+@pytest.mark.parametrize("template", BODIES, ids=lambda template: template[:50])
+def test_loops_in_loops_end_within_limits(template: str) -> None:
+    """The same error each time."""
+    errors = []
+    for _ in range(2):
+        with pytest.raises(ExpressionError) as raised:
+            compile_template(template).render(HOSTILE)
+        errors.append(str(raised.value))
+    assert errors[0] == errors[1]
+
+
+@pytest.mark.parametrize(
+    "source", ["many | select", "words | map('x')", "words | select('equalto', 'z')", "[] | unique"]
+)
+def test_what_filters_give_is_a_list_and_never_a_generator_that_is_always_true(source: str) -> None:
+    """An empty one is false, and one that is read twice is the same twice."""
+    value = compile_value(source).value(HOSTILE)
+    assert isinstance(value, list)
+    assert compile_condition(source).test(HOSTILE) is bool(value)
+    assert compile_value(f"[{source}] | flatten | length == ({source} | length)").value(HOSTILE)
+
+
+def outcomes() -> str:
+    """How the whole corpus ends, for another process to compare."""
+    return json.dumps([cost(source) for source in (*ESCAPES, *BOMBS)])
+
+
+def test_every_process_counts_the_same_steps_and_says_the_same_words() -> None:
+    """Whatever the order of its sets: a replay on another worker must end where the first one did."""
+    code = "from tests.language.test_expressions_hostile import outcomes; print(outcomes())"
+    environment = {**os.environ, "PYTHONHASHSEED": "1"}
+    other = subprocess.run([sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, check=True)
+    assert json.loads(other.stdout) == json.loads(outcomes())
+
+
 NAME = st.sampled_from(sorted(HOSTILE))
 LITERAL = st.sampled_from(["1", "0", "-1", "2.5", "true", "none", "'x'", "'10.0.0.1'", "[]", "['a', 1]", "{'a': 1}"])
 FILTER = st.sampled_from(sorted({*FILTERS, "default"}))
@@ -223,6 +402,7 @@ def _larger(smaller: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 EXPRESSION = st.recursive(st.one_of(NAME, LITERAL), _larger, max_leaves=8)
 
 
+@settings(deadline=None)  # everything is counted and nothing is timed
 @given(EXPRESSION)
 def test_any_expression_over_any_values_ends_in_a_value_or_in_one_error(source: str) -> None:
     """Found by trying many: nothing but an expression's error is raised, checking it beforehand included."""

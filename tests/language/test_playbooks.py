@@ -17,7 +17,7 @@ from tests.conftest import ROOT
 CAPABILITIES = scan().capabilities
 GOOD = """
 title: A playbook
-trigger: {match: alert.severity >= "low"}
+trigger: {match: alert.severity >= "low" and alert.source.ip}
 steps:
   - id: look
     action: intel.lookup_ip
@@ -53,7 +53,6 @@ def test_every_playbook_that_ships_is_good_and_passes_its_tests() -> None:
     assert len(loaded.playbooks) >= 3
     for playbook in loaded.playbooks.values():
         assert playbook.model.why
-        assert playbook.model.attack
         reports = simulate_all(playbook, CAPABILITIES, ROOT / "playbooks" / "samples", decode_sample)
         assert [(one.name, one.problems) for one in reports if not one.passed] == []
 
@@ -72,7 +71,7 @@ def test_a_good_playbook_has_no_findings() -> None:
         ("    for: 1h\n", "", "no_end", "for: 24h"),
         ("    for: 1h\n", "    for: 1\n", "value", "no unit"),
         ("    for: 1h\n", "    for: 1h\n    colour: red\n", "unknown_key", "no key `colour`"),
-        ("    on_error: continue\n", "    on_error: continue\n    repeat: {}\n", "not_yet", "does not run it yet"),
+        ("    on_error: continue\n", "    on_error: continue\n    repeat: {}\n", "step_kind", "a step does one thing"),
         ("on_error: continue", "on_eror: continue", "unknown_key", "did you mean `on_error`?"),
         ("alert.source.ip }}\"}\n    on_error", "alert.sorce.ip }}\"}\n    on_error", "type", "alert.source"),
         ('"low"', '"lwo"', "type", "did you mean low?"),
@@ -86,7 +85,7 @@ def test_a_good_playbook_has_no_findings() -> None:
         ("score: 0}", "points: 0}", "unknown_parameter", "no `points`"),
         ("starts: true", "starts: false", "untested", "a test that starts it"),
         ("answers: {sure: approve}", "answers: {shure: approve}", "test", "shure"),
-        ("action: intel.lookup_ip", "acton: intel.lookup_ip", "unknown_key", "acton"),
+        ("action: intel.lookup_ip", "acton: intel.lookup_ip", "step_kind", "did you mean `action`?"),
         ("title: A playbook", "titel: A playbook", "unknown_key", "did you mean `title`?"),
         ("- id: look", "- id: Look!", "value", "id"),
         ('ask: "Block?"', 'ask: "Block {{ alert.titel }}?"', "type", "alert.title"),
@@ -116,7 +115,7 @@ def test_an_irreversible_action_needs_somebody() -> None:
     """An approval, or the author's own word for it; `for` makes no sense where nothing can be undone."""
     assert [
         one.code for one in findings(GOOD.replace("action: intel.lookup_ip", "action: intel.lookup_ip\n    for: 1h"))
-    ] == ["needless_for"]
+    ] == ["needless"]
 
 
 def test_a_covered_step_must_be_known_when_it_is_asked() -> None:
@@ -165,77 +164,3 @@ def test_a_file_that_cannot_be_read_is_one_finding(tmp_path: Path) -> None:
     loaded = load_playbooks(tmp_path, CAPABILITIES)
     assert list(loaded.playbooks) == ["good"]
     assert sorted(one.code for one in loaded.errors) == ["name", "shape", "unreadable"]
-
-
-def run(text: str) -> list[tuple[str, ...]]:
-    return [report.problems for report in simulate_all(good(text), CAPABILITIES, Path("none"), decode_sample)]
-
-
-def test_a_denial_skips_what_it_covers_and_the_run_goes_on() -> None:
-    """Nothing is blocked; an expired question means what `otherwise` says."""
-    for answer in ("deny", "expire"):
-        text = GOOD.replace(
-            "answers: {sure: approve}, expect: {starts: true}",
-            f"answers: {{sure: {answer}}}, expect: {{calls: [intel.lookup_ip]}}",
-        )
-        assert run(text) == [(), ()]
-    text = GOOD.replace("covers: [block]}", "covers: [block], otherwise: approve}").replace(
-        "sure: approve", "sure: expire"
-    )
-    assert run(text.replace("expect: {starts: true}", "expect: {calls: [intel.lookup_ip, firewall.block_ip]}")) == [
-        (),
-        (),
-    ]
-
-
-def test_auto_passes_without_a_person_only_when_it_holds() -> None:
-    """`auto` with its values, else somebody is asked."""
-    text = GOOD.replace("covers: [block]}", "covers: [block], auto: steps.look.output.score >= 90}")
-    sure = text.replace("answers: {sure: approve}", "given: {intel.lookup_ip: {score: 95}}").replace(
-        "starts: true", "asked: []"
-    )
-    assert run(sure) == [(), ()]
-    unsure = text.replace("answers: {sure: approve}", "given: {intel.lookup_ip: {score: 80}}, answers: {sure: approve}")
-    assert run(unsure.replace("starts: true", "asked: [sure]")) == [(), ()]
-
-
-def test_reads_are_tried_three_times_and_writes_once() -> None:
-    """Unless told otherwise; what can never be mended is not tried again."""
-    flaky = GOOD.replace(
-        "answers: {sure",
-        "given: {intel.lookup_ip: [{fails: timeout}, {fails: unavailable}, {score: 1}]}, answers: {sure",
-    )
-    assert run(flaky) == [(), ()]
-    write = GOOD.replace(
-        "answers: {sure: approve}", "given: {firewall.block_ip: [{fails: unavailable}]}, answers: {sure: approve}"
-    )
-    assert run(write.replace("starts: true", "ends: failure")) == [(), ()]
-    retried = write.replace("[{fails: unavailable}]", "[{fails: unavailable}, {}]").replace(
-        "for: 1h", "for: 1h\n    retry: {attempts: 2}"
-    )
-    assert run(retried) == [(), ()]
-    final = flaky.replace("{fails: timeout}, {fails: unavailable}, {score: 1}", "{fails: unauthorized}")
-    assert run(final) == [(), ()]
-
-
-def test_a_failure_runs_on_failure_once_and_cannot_be_rescued_by_it() -> None:
-    """The run has failed, and its people know where."""
-    text = GOOD.replace(
-        "tests:",
-        "on_failure:\n  - action: notify.send\n    with:\n      channel: soc\n"
-        "      text: '{{ run.failed_step }}: {{ run.error.message }}'\ntests:",
-    )
-    failing = text.replace(
-        "answers: {sure: approve}", "given: {firewall.block_ip: {fails: rejected}}, answers: {sure: approve}"
-    )
-    expected = (
-        "ends: failure, calls: [intel.lookup_ip, firewall.block_ip, {notify.send: {text: 'block: the test says so'}}]"
-    )
-    assert run(failing.replace("starts: true", expected)) == [(), ()]
-
-
-def test_an_absent_parameter_fails_before_anything_is_sent() -> None:
-    """An alert without the address: the step is invalid, and the target hears nothing."""
-    text = GOOD.replace("alert: {source: {ip: 203.0.113.7}}, answers: {sure: approve}", "alert: {}")
-    problems = run(text.replace("starts: true", "ends: failure, calls: []"))
-    assert problems == [(), ()]

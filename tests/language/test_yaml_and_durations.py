@@ -39,6 +39,13 @@ def test_what_authors_trip_over_is_explained(text: str, says: str) -> None:
     assert refused.value.findings[0].place.file == "x.yaml"
 
 
+def test_what_is_too_much_is_told_once() -> None:
+    """Not at each of the values that are too many."""
+    with pytest.raises(FilesRefused) as refused:
+        read_yaml("[" * 50 + "1, 2, 3" + "]" * 50, "x.yaml")
+    assert [finding.code for finding in refused.value.findings] == ["too_deep"]
+
+
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("30m", 1800), ("1h30m", 5400), ("7d", 604_800)])
 def test_durations_have_units(text: str, seconds: int) -> None:
     """Written shortest, read back the same."""

@@ -29,7 +29,7 @@ async def test_what_is_asked_twice_happens_twice(call: Caller, lab: Lab, tmp_pat
     """That is how a doubled effect is seen; every request stands in the log."""
     await call("firewall.block_ip", key="same", ip="203.0.113.7")
     await call("firewall.block_ip", key="same", ip="203.0.113.7")
-    assert len(lab.state.blocks) == 2
+    assert len(lab.state.systems.firewall.entries) == 2
     logged = [json.loads(line) for line in (tmp_path / "requests.jsonl").read_text().splitlines()]
     assert [one["operation"] for one in logged] == ["block", "block"]
     assert logged[0]["key"] == logged[1]["key"]
@@ -40,14 +40,14 @@ async def test_every_capability_of_the_lab_does_its_work(call: Caller, lab: Lab)
     await call("firewall.block_ip", ip="203.0.113.7")
     assert (await call("firewall.ip_state", ip="203.0.113.7")).blocked
     assert not (await call("firewall.unblock_ip", ip="203.0.113.7")).blocked
-    assert lab.state.blocks == []
+    assert lab.state.systems.firewall.entries == []
     assert not (await call("identity.disable_account", account="Alice")).enabled
     assert not (await call("identity.account_state", account="alice")).enabled
     assert (await call("identity.enable_account", account="alice")).enabled
     made = await call("ticket.open", title="t", body="b")
     await call("ticket.comment", ticket=made.id, text="c")
     assert (await call("ticket.resolve", ticket=made.id, code="duplicate")).status == "resolved"
-    assert lab.state.tickets[0]["comments"][0]["text"] == "c"
+    assert lab.state.systems.tickets.tickets[0]["comments"][0]["text"] == "c"
     assert (await call("intel.lookup_ip", ip="203.0.113.7")).score == 97
     assert (await call("notify.send", channel="soc", text="x")).channel == "soc"
 
@@ -75,7 +75,7 @@ async def test_effects_survive_a_restart(tmp_path: Path) -> None:
     with (tmp_path / "requests.jsonl").open("a") as log:
         log.write('{"seq": 2, "operation": "bl')
     async with Lab(tmp_path, token="t") as two:
-        assert [block["ip"] for block in two.state.blocks] == ["203.0.113.7"]
+        assert [block["ip"] for block in two.state.systems.firewall.entries] == ["203.0.113.7"]
 
 
 async def test_it_misbehaves_on_demand(call: Caller, lab: Lab) -> None:
@@ -84,7 +84,7 @@ async def test_it_misbehaves_on_demand(call: Caller, lab: Lab) -> None:
         lab.misbehave("open", mode, 1)
         with pytest.raises(failure):
             await call("ticket.open", title="t")
-    assert lab.state.tickets == []
+    assert lab.state.systems.tickets.tickets == []
     assert len(lab.state.requests) == 3
 
 

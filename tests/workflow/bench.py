@@ -45,10 +45,14 @@ VALUES (:digest, :name, CAST(:document AS jsonb), 'bench.yaml') ON CONFLICT DO N
 """)
 
 
-def playbook(steps: Sequence[dict[str, Any]], *, name: str = "contain", **more: Any) -> Playbook:
-    """A playbook of these steps, started by any alert; `key` and `join` go to its trigger."""
-    trigger = {"match": "true", **{word: more.pop(word) for word in ("key", "join") if word in more}}
-    return Playbook(name, {"title": "A test", "trigger": trigger, "steps": list(steps), **more})
+def playbook(
+    steps: Sequence[dict[str, Any]], *, name: str = "contain", uses: Sequence[Playbook] = (), **more: Any
+) -> Playbook:
+    """A playbook of these steps, started by any alert; `key`, `join` and `joins` go to its trigger."""
+    trigger = {"match": "true", **{word: more.pop(word) for word in ("key", "join", "joins", "match") if word in more}}
+    trigger = more.pop("trigger", trigger)
+    document = {"title": "A test", "trigger": trigger, "steps": list(steps), **more}
+    return Playbook(name, document, {one.name: one for one in uses})
 
 
 def look_up(step: str = "look", **more: Any) -> dict[str, Any]:
@@ -93,10 +97,12 @@ class Bench:
     eager: bool = True
     cached: int = 100
     ledger: Ledger | None = None
+    site: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.starter = TemporalStarter(self.client, self.task_queue, eager=self.eager)
         self.questions = Questions(self.engine)
+        self.recorder = PostgresRecorder(self.engine)
 
     def activities(self) -> Activities:
         """The activities, on the target."""
@@ -106,6 +112,7 @@ class Bench:
             claims=Claims(self.engine),
             questions=self.questions,
             people=self.people,
+            site=lambda names: self.site,
         )
 
     @asynccontextmanager
@@ -116,7 +123,9 @@ class Bench:
             yield
 
     async def register(self, made: Playbook) -> None:
-        """Make the playbook known, as intake does when it starts."""
+        """Make the playbook known with those that it calls, as intake does when it starts."""
+        for sub in made.uses.values():
+            await self.register(sub)
         async with self.engine.begin() as connection:
             row = {"digest": made.digest, "name": made.name, "document": to_json(made.document)}
             await connection.execute(REGISTER, row)

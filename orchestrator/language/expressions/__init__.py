@@ -16,15 +16,26 @@ from orchestrator.language.expressions.compiled import (
     compile_value,
     render_tree,
 )
-from orchestrator.language.expressions.types import Problem, check_types
+from orchestrator.language.expressions.types import (
+    MAY_BE_ABSENT,
+    Problem,
+    Scope,
+    check_types,
+    guarded,
+    infer,
+    type_of,
+    wanted_at,
+)
 from orchestrator.language.expressions.values import ABSENT, plain
 
 __all__ = [
     "ABSENT",
+    "MAY_BE_ABSENT",
     "Expression",
     "Names",
     "Problem",
     "Reason",
+    "Scope",
     "Template",
     "Tree",
     "check_types",
@@ -32,6 +43,10 @@ __all__ = [
     "compile_template",
     "compile_tree",
     "compile_value",
+    "guarded",
+    "infer",
     "plain",
     "render_tree",
+    "type_of",
+    "wanted_at",
 ]

@@ -16,7 +16,7 @@ from orchestrator.language.expressions.parse import (
     Path,
     bounded,
     calls_of,
-    column_of,
+    line_and_column,
     parse_expression,
     parse_template,
     paths_of,
@@ -78,7 +78,7 @@ class Expression:
         self.node = parse_expression(source)
         self.paths = paths_of([self.node])
         self.calls = calls_of([self.node])
-        self._closure: Closure = _placed(source, self.node)
+        self._closure: Closure = _placed(source, closure_of, self.node)
 
     @_ends_in_words
     def value(self, names: Names) -> Any:
@@ -114,9 +114,9 @@ class Template:
         self.paths: frozenset[Path] = paths_of(self.body)
         self.calls = calls_of(self.body)
         if self.single is not None:
-            self._single = _placed(source, self.single)
+            self._single = _placed(source, closure_of, self.single)
         else:
-            self._parts = [writer_of(node) for node in self.body]
+            self._parts = [_placed(source, writer_of, node) for node in self.body]
 
     @_ends_in_words
     def render(self, names: Names) -> Any:
@@ -141,12 +141,12 @@ class Tree:
 
     def __init__(self, source: Any) -> None:
         self.source = source
-        self._tree = _compile_all(source)
+        self.parts = _compile_all(source)
 
     @cached_property
     def templates(self) -> list[tuple[tuple[str | int, ...], Template]]:
         """Every template with its place in the tree."""
-        return list(_templates(self._tree, ()))
+        return list(_templates(self.parts, ()))
 
     @property
     def paths(self) -> frozenset[Path]:
@@ -155,7 +155,7 @@ class Tree:
 
     def render(self, names: Names) -> Any:
         """The tree with all templates rendered to plain data; raises as `Template.render`, with the place."""
-        return _render(self._tree, names, ())
+        return _render(self.parts, names, ())
 
 
 def _compile_all(source: Any) -> Any:
@@ -221,11 +221,13 @@ def render_tree(tree: Tree, names: Names) -> Any:
     return tree.render(names)
 
 
-def _placed(source: str, node: nodes.Node) -> Closure:
+def _placed(source: str, make: Callable[[nodes.Node], R], node: nodes.Node) -> R:
+    """What is made of a node; a mistake in it has line and column instead of the place that nodes have."""
     try:
-        return closure_of(node)
+        return make(node)
     except ExpressionError as error:
-        error.column = error.column or column_of(source, error.message)
+        if error.line is None and error.column is not None:
+            error.line, error.column = line_and_column(source, error.column)
         raise
 
 

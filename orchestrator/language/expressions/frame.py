@@ -27,9 +27,9 @@ class Frame:
             self._conditions = Frame(self.names, lenient=True, meter=self.meter)
         return self._conditions
 
-    def inner(self, more: Mapping[str, Any]) -> Frame:
-        """The same evaluation with further names: the body of a loop."""
-        return Frame({**self.names, **more}, lenient=self.lenient, meter=self.meter)
+    def inner(self, own: dict[str, Any]) -> Frame:
+        """The same evaluation with these names: the body of a loop, which gives them new values from turn to turn."""
+        return Frame(own, lenient=self.lenient, meter=self.meter)
 
     def absent(self, value: Any, what: str = "the value") -> Absent:
         """Nothing, because this value is: in a condition; elsewhere the error that says so."""

@@ -26,7 +26,7 @@ BUILT = 1_048_576
 NUMBER = 2**63
 """how far from zero a whole number may be"""
 PATTERN_COST = 8
-"""a pattern's search costs this many times the reading of its text"""
+"""a pattern's search costs this many times the reading of its text, and each thing that it finds as many steps"""
 
 
 class Meter:
@@ -59,6 +59,15 @@ class Meter:
         self.room_for(len(text))
         self._build(len(text))
         return text
+
+    def texts(self, texts: list[str]) -> list[str]:
+        """Count texts that were built and stand beside one another."""
+        size = sum(map(len, texts))
+        self.built += size
+        if size > TEXT or self.built > BUILT:
+            self.room_for(size)
+            self._build(0)
+        return texts
 
     def items(self, items: list[object]) -> list[object]:
         """Count a list that was built."""

@@ -8,12 +8,12 @@ from typing import Any
 
 from jinja2 import nodes
 
-from orchestrator.errors import ExpressionError
+from orchestrator.errors import ExpressionError, WrongType
 from orchestrator.language.expressions import operators
 from orchestrator.language.expressions.frame import Closure, Frame
 from orchestrator.language.expressions.limits import DEPTH, number
 from orchestrator.language.expressions.tools import call_closure, filter_closure, test_closure
-from orchestrator.language.expressions.values import Absent, field, is_absent, text_of, truth
+from orchestrator.language.expressions.values import Absent, field, is_absent, names_of, text_of, truth
 
 
 def closure_of(node: nodes.Node, depth: int = 0) -> Closure:
@@ -22,8 +22,13 @@ def closure_of(node: nodes.Node, depth: int = 0) -> Closure:
         raise ExpressionError(f"nested more than {DEPTH} deep")
     maker = _MAKERS.get(type(node))
     if maker is None:
-        raise ExpressionError(_REFUSED.get(type(node), f"{type(node).__name__.lower()} is not part of the language"))
-    return maker(node, depth + 1)
+        refused = _REFUSED.get(type(node), f"{type(node).__name__.lower()} is not part of the language")
+        raise ExpressionError(refused, column=node.lineno)
+    try:
+        return maker(node, depth + 1)
+    except ExpressionError as error:
+        error.column = error.column or node.lineno
+        raise
 
 
 def path_of(node: nodes.Node) -> tuple[str, ...] | None:
@@ -49,7 +54,7 @@ def _name(node: nodes.Name, depth: int) -> Closure:
             return frame.names[name]
         except KeyError:
             near = difflib.get_close_matches(name, frame.names, n=1)
-            raise ExpressionError(
+            raise WrongType(
                 f"no name {name!r} here", hint=f"did you mean {near[0]}?" if near else "text needs quotes"
             ) from None
 
@@ -72,14 +77,25 @@ def _field(node: nodes.Getattr | nodes.Getitem, depth: int) -> Closure:
     shown = ".".join(path or ("the value",))
     known_shape = "raw" not in (path or ())[:-1]  # nobody can know what an original looks like
     if isinstance(node, nodes.Getattr):
-        name = node.attr
-        return lambda frame: field(base(frame), name, shown, known_shape=known_shape)
+        return _named_field(base, node.attr, shown, known_shape=known_shape)
     key = closure_of(node.arg, depth)
     return lambda frame: field(base(frame), key(frame), shown, known_shape=known_shape)
 
 
+def _named_field(base: Closure, name: str, shown: str, *, known_shape: bool) -> Closure:
+    def read(frame: Frame) -> Any:
+        value = base(frame)
+        if name in names_of(type(value)):
+            return getattr(value, name)
+        if type(value) is dict and name in value:
+            return value[name]
+        return field(value, name, shown, known_shape=known_shape)
+
+    return read
+
+
 def _kept(frame: Frame, value: Any) -> Any:
-    """What is put into a list or object: none where a condition finds nothing."""
+    """What is put into an object: none where a condition finds nothing."""
     if isinstance(value, Absent):
         frame.absent(value)
         return None
@@ -87,8 +103,16 @@ def _kept(frame: Frame, value: Any) -> Any:
 
 
 def _list(node: nodes.List | nodes.Tuple, depth: int) -> Closure:
-    items = [closure_of(item, depth) for item in node.items]
-    return lambda frame: frame.meter.items([_kept(frame, item(frame)) for item in items])
+    items = [(closure_of(item, depth), _is_none(item)) for item in node.items]
+    return lambda frame: frame.meter.items([_listed(frame, item(frame), meant) for item, meant in items])
+
+
+def _listed(frame: Frame, value: Any, meant: bool) -> Any:
+    """An item of a list that is written out; none is one only where the author wrote `none`."""
+    if is_absent(value) and not meant:
+        frame.absent(value, "an item of the list")
+        return None
+    return value
 
 
 def _dict(node: nodes.Dict, depth: int) -> Closure:
@@ -99,7 +123,7 @@ def _dict(node: nodes.Dict, depth: int) -> Closure:
         for key, value in pairs:
             name = key(frame)
             if not isinstance(name, str):
-                raise ExpressionError("the names in an object are text")
+                raise WrongType("the names in an object are text")
             made[str(name)] = _kept(frame, value(frame))
         frame.meter.step(len(pairs))
         return made

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from orchestrator.errors import ExpressionError
+from orchestrator.errors import ExpressionError, WrongType
 from orchestrator.language.expressions.compare import contains, equal, order, since
 from orchestrator.language.expressions.frame import Closure, Frame
 from orchestrator.language.expressions.limits import Meter, number
@@ -26,22 +26,36 @@ COMPARISONS: dict[str, Callable[[Meter, Any, Any], bool]] = {
 
 def comparison(first: Closure, rest: list[tuple[str, Closure, bool]]) -> Closure:
     """`a < b <= c`. Each of the rest is its operator, its right side, and whether the author wrote `none` there."""
-    steps = [(name, COMPARISONS[name], right_of, asks) for name, right_of, asks in rest]
+    steps = [(_asked(name) if asks else _compared(COMPARISONS[name]), right_of) for name, right_of, asks in rest]
+    if len(steps) == 1:
+        holds, second = steps[0]
+        return lambda frame: holds(frame, first(frame), second(frame))
 
     def compare(frame: Frame) -> bool:
         left = first(frame)
-        for name, holds, right_of, asks in steps:
+        for holds, right_of in steps:
             right = right_of(frame)
-            if asks:  # `x == none` asks whether it is there
-                if (is_absent(left) and is_absent(right)) is (name == "ne"):
-                    return False
-            elif is_absent(left) or is_absent(right):
-                frame.absent(left if is_absent(left) else right, "one side of the comparison")
-                return False
-            elif not holds(frame.meter, left, right):
+            if not holds(frame, left, right):
                 return False
             left = right
         return True
+
+    return compare
+
+
+def _asked(name: str) -> Callable[[Frame, Any, Any], bool]:
+    """`x == none` asks whether it is there."""
+    return lambda frame, left, right: (is_absent(left) and is_absent(right)) is (name == "eq")
+
+
+def _compared(holds: Callable[[Meter, Any, Any], bool]) -> Callable[[Frame, Any, Any], bool]:
+    """Two values that are both there; nothing holds of what is not."""
+
+    def compare(frame: Frame, left: Any, right: Any) -> bool:
+        if is_absent(left) or is_absent(right):
+            frame.absent(left if is_absent(left) else right, "one side of the comparison")
+            return False
+        return holds(frame.meter, left, right)
 
     return compare
 
@@ -69,7 +83,7 @@ def sign(inner: Closure, work: Callable[[Any], Any]) -> Closure:
         if is_absent(value):
             return frame.absent(value, "what the sign stands before")
         if not _numbers(value):
-            raise ExpressionError(f"a sign stands before a number, found {kind_of(value)}")
+            raise WrongType(f"a sign stands before a number, found {kind_of(value)}")
         return number(work(value))
 
     return compute
@@ -89,7 +103,7 @@ def plus(frame: Frame, a: Any, b: Any) -> Any:
         return a + b
     if isinstance(a, timedelta) and isinstance(b, datetime):
         return b + a
-    raise ExpressionError(f"{kind_of(a)} and {kind_of(b)} cannot be added", hint="there are no conversions")
+    raise WrongType(f"{kind_of(a)} and {kind_of(b)} cannot be added", hint="there are no conversions")
 
 
 def minus(frame: Frame, a: Any, b: Any) -> Any:
@@ -100,7 +114,7 @@ def minus(frame: Frame, a: Any, b: Any) -> Any:
         return since(a, b)
     if isinstance(a, datetime | timedelta) and isinstance(b, timedelta):
         return a - b
-    raise ExpressionError(f"{kind_of(b)} cannot be taken from {kind_of(a)}")
+    raise WrongType(f"{kind_of(b)} cannot be taken from {kind_of(a)}")
 
 
 def of_numbers(name: str, work: Callable[[Any, Any], Any]) -> Callable[[Frame, Any, Any], Any]:
@@ -108,7 +122,7 @@ def of_numbers(name: str, work: Callable[[Any, Any], Any]) -> Callable[[Frame, A
 
     def compute(frame: Frame, a: Any, b: Any) -> Any:
         if not _numbers(a, b):
-            raise ExpressionError(f"{name} takes numbers, found {kind_of(a)} and {kind_of(b)}")
+            raise WrongType(f"{name} takes numbers, found {kind_of(a)} and {kind_of(b)}")
         return number(work(a, b))
 
     return compute

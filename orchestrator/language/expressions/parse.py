@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from jinja2 import Environment, TemplateSyntaxError, nodes
+from jinja2.lexer import TokenStream
 
 from orchestrator.errors import ExpressionError
 from orchestrator.language.expressions import limits
@@ -12,7 +13,36 @@ from orchestrator.language.expressions.nodes import path_of
 from orchestrator.language.expressions.tools import called, is_literal, literal
 
 Path = tuple[str, ...]
-_PARSER = Environment(autoescape=False, keep_trailing_newline=True)  # noqa: S701 - only its parser is used
+BEFORE, AFTER = "{{ (", "\n) }}"
+"""what a bare expression is parsed in: in brackets, so that it may be one only"""
+
+
+class _Parser(Environment):
+    """Jinja's parser, with the place in the source where nodes and errors have only their line.
+
+    The place counts characters from 1, those aside that stand before what the author wrote.
+    """
+
+    def __init__(self, before: str = "") -> None:
+        super().__init__(autoescape=False, keep_trailing_newline=True)
+        self._shift = 1 - len(before)
+
+    def _tokenize(
+        self, source: str, name: str | None, filename: str | None = None, state: str | None = None
+    ) -> TokenStream:
+        tokens = self._placed(source, self.lexer.tokeniter(source, name, filename, state))
+        return TokenStream(self.lexer.wrap(tokens, name, filename), name, filename)
+
+    def _placed(self, source: str, tokens: Iterable[tuple[int, str, str]]) -> Iterator[tuple[int, str, str]]:
+        place = 0
+        for _, kind, value in tokens:
+            place = max(place, source.find(value, place))
+            yield place + self._shift, kind, value
+            place += len(value)
+
+
+_TEMPLATES = _Parser()
+_EXPRESSIONS = _Parser(BEFORE)
 _APPLYING = {"select": 0, "reject": 0, "selectattr": 1, "rejectattr": 1}
 
 
@@ -29,7 +59,7 @@ def parse_expression(source: str) -> nodes.Expr:
         raise ExpressionError("an empty expression")
     if "{{" in source or "{%" in source:
         raise ExpressionError("an expression stands here bare, without {{ }}")
-    expression = single(parse_template("{{ (" + source + "\n) }}"))  # in brackets, so that it may be one only
+    expression = single(_parsed(_EXPRESSIONS, BEFORE + source + AFTER, source))
     if expression is None:
         raise ExpressionError("not one expression")
     return expression
@@ -37,10 +67,16 @@ def parse_expression(source: str) -> nodes.Expr:
 
 def parse_template(source: str) -> list[nodes.Node]:
     """The parts of a template."""
+    return _parsed(_TEMPLATES, source, source)
+
+
+def _parsed(parser: _Parser, text: str, source: str) -> list[nodes.Node]:
     try:
-        tree = _PARSER.parse(source)
+        tree = parser.parse(text)
     except TemplateSyntaxError as error:
-        raise ExpressionError(f"cannot be read: {error.message}") from None
+        line, column = line_and_column(source, error.lineno)
+        message = "something is missing at its end" if error.lineno > len(source) else error.message
+        raise ExpressionError(f"cannot be read: {message}", line=line, column=column) from None
     except RecursionError:
         raise ExpressionError(f"nested more than {limits.DEPTH} deep") from None
     except ValueError:  # the lexer's int() of thousands of digits
@@ -130,8 +166,7 @@ def _computed(node: nodes.Node) -> Iterator[nodes.Node]:
         node = node.node
 
 
-def column_of(source: str, message: str) -> int | None:
-    """Where in the source the quoted word of a message stands: Jinja's nodes know lines only."""
-    word = message.split("'")[1] if message.count("'") >= 2 else message.partition(" ")[0]
-    place = source.find(word.partition(":")[0])
-    return place + 1 if place >= 0 else None
+def line_and_column(source: str, place: int) -> tuple[int, int]:
+    """Where the place that a node has stands in the source, from 1; its end for what is missing there."""
+    before = source[: max(0, min(place - 1, len(source)))]
+    return before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1

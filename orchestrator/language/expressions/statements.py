@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from jinja2 import nodes
 
@@ -21,27 +22,22 @@ def writer_of(node: nodes.Node, depth: int = 0) -> Writer:
     if depth > DEPTH:
         raise ExpressionError(f"nested more than {DEPTH} deep")
     if isinstance(node, nodes.Output):
-        return _output([_part(part) for part in node.nodes])
+        return _output(node)
     if isinstance(node, nodes.If):
         return _if(node, depth)
     if isinstance(node, nodes.For):
         return _for(node, depth)
     raise ExpressionError(
-        f"{{% {type(node).__name__.lower()} %}} is not part of the language", hint="there are for and if"
-    )
+        f"{{% {type(node).__name__.lower()} %}} is not part of the language", column=node.lineno,
+        hint="there are for and if",
+    )  # fmt: skip
 
 
-def _part(node: nodes.Node) -> Closure:
-    if isinstance(node, nodes.TemplateData):
-        data = node.data
-        return lambda frame: data
-    return closure_of(node)
+def _output(node: nodes.Output) -> Writer:
+    parts = [part.data if isinstance(part, nodes.TemplateData) else closure_of(part) for part in node.nodes]
 
-
-def _output(parts: list[Closure]) -> Writer:
     def write(frame: Frame, out: list[str]) -> None:
-        for part in parts:
-            out.append(frame.meter.text(text_of(part(frame))))
+        out += frame.meter.texts([part if isinstance(part, str) else text_of(part(frame)) for part in parts])
 
     return write
 
@@ -72,26 +68,49 @@ def _if(node: nodes.If, depth: int) -> Writer:
 
 def _for(node: nodes.For, depth: int) -> Writer:
     if not isinstance(node.target, nodes.Name) or node.recursive:
-        raise ExpressionError("a loop has one name: {% for x in list %}")
-    name, items = node.target.name, closure_of(node.iter)
-    wanted = closure_of(node.test) if node.test else None
-    a_look = 1 + (weight([node.test]) if node.test else 0)
-    a_turn = weight(node.body)
+        raise ExpressionError("a loop has one name: {% for x in list %}", column=node.lineno)
+    name, items, choose = node.target.name, closure_of(node.iter), _chosen(node, node.target.name)
     body, otherwise = _all(node.body, depth), _all(node.else_, depth)
+    a_turn, asks = weight(node.body), _ask_for_loop(node.body)
 
     def write(frame: Frame, out: list[str]) -> None:
-        values = items(frame)
+        values = choose(frame, items(frame))
+        if not values:
+            otherwise(frame, out)
+        own = dict(frame.names)
+        inner = frame.inner(own)
+        for index, value in enumerate(values):
+            frame.meter.step(a_turn)
+            own[name] = value
+            if asks:
+                own["loop"] = _place(index, len(values))
+            body(inner, out)
+
+    return write
+
+
+def _ask_for_loop(body: list[nodes.Node]) -> bool:
+    return any(found.name == "loop" for part in body for found in part.find_all(nodes.Name))
+
+
+def _place(index: int, count: int) -> dict[str, Any]:
+    """What `loop` is in a turn."""
+    return {"index": index + 1, "first": index == 0, "last": index == count - 1, "length": count}
+
+
+def _chosen(node: nodes.For, name: str) -> Callable[[Frame, Any], list[Any]]:
+    """The items that a loop goes over."""
+    wanted = closure_of(node.test) if node.test else None
+    a_look = 1 + (weight([node.test]) if node.test else 0)
+
+    def choose(frame: Frame, values: Any) -> list[Any]:
         if is_absent(values):
             frame.absent(values, "what the loop goes over")
         frame.meter.step(a_look * len(values) if isinstance(values, list | tuple) else 1)
-        values = listed_or_raise(values)
-        if wanted is not None:
-            values = [value for value in values if truth(wanted(frame.inner({name: value}).conditions))]
-        if not values:
-            otherwise(frame, out)
-        for index, value in enumerate(values):
-            frame.meter.step(a_turn)
-            loop = {"index": index + 1, "first": index == 0, "last": index == len(values) - 1, "length": len(values)}
-            body(frame.inner({name: value, "loop": loop}), out)
+        found = listed_or_raise(values)
+        return found if wanted is None else [value for value in found if holds(frame, wanted, value)]
 
-    return write
+    def holds(frame: Frame, test: Closure, value: Any) -> bool:
+        return truth(test(frame.inner({**frame.names, name: value}).conditions))
+
+    return choose

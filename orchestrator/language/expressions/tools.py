@@ -113,13 +113,21 @@ def checked_arguments(node: nodes.Filter | nodes.Test, tool: Tool) -> list[nodes
 def _check(tool: Tool, given: list[nodes.Expr]) -> None:
     if tool.applies is not None and len(given) > tool.applies:
         _check_test(tool, given, tool.applies)
-    elif not tool.least_arguments <= len(given) <= tool.most_arguments:
+    elif not tool.least <= len(given) <= len(tool.arguments):
         raise ExpressionError(f"{tool.name} takes {_count(tool)}, found {len(given)}")
     if not all(is_literal(one) for one in given[: tool.literals]):
         which = "literals only" if tool.literals >= ALL else "names as literals"
         raise ExpressionError(f"{tool.name} takes {which}, so that it can be checked before it runs")
     if tool.check is not None and all(is_literal(one) for one in given):
-        tool.check(*(literal(one) for one in given))
+        _asked(tool, [literal(one) for one in given])
+
+
+def _asked(tool: Tool, given: list[Any]) -> None:
+    """What the tool itself has against its arguments, with its name."""
+    try:
+        tool.check(*given) if tool.check is not None else None
+    except ExpressionError as error:
+        raise type(error)(f"{tool.name}: {error.message}", hint=error.hint) from None
 
 
 def _check_test(tool: Tool, given: list[nodes.Expr], place: int) -> None:
@@ -131,7 +139,7 @@ def _check_test(tool: Tool, given: list[nodes.Expr], place: int) -> None:
 
 
 def _count(tool: Tool) -> str:
-    least, most = tool.least_arguments, tool.most_arguments
+    least, most = tool.least, len(tool.arguments)
     if most == 0:
         return "no arguments"
     return f"{least} to {most} arguments" if least != most else f"{most} argument{'s' if most > 1 else ''}"
@@ -141,11 +149,20 @@ def is_literal(node: nodes.Node) -> bool:
     """Whether the value stands in the source."""
     if isinstance(node, nodes.List | nodes.Tuple):
         return all(is_literal(item) for item in node.items)
-    return isinstance(node, nodes.Const)
+    return isinstance(node, nodes.Const) or _is_negative(node)
+
+
+def _is_negative(node: nodes.Node) -> bool:
+    """Whether it is a number that is written with a minus before it."""
+    if not (isinstance(node, nodes.Neg) and isinstance(node.node, nodes.Const)):
+        return False
+    return isinstance(node.node.value, int | float) and not isinstance(node.node.value, bool)
 
 
 def literal(node: nodes.Node) -> Any:
     """The value that stands in the source."""
     if isinstance(node, nodes.List | nodes.Tuple):
         return [literal(item) for item in node.items]
+    if isinstance(node, nodes.Neg):
+        return -literal(node.node)
     return node.value if isinstance(node, nodes.Const) else None

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 import orjson
 from pydantic import BaseModel
 
 from orchestrator.contract.values import Severity
-from orchestrator.errors import ExpressionError, LimitExceeded, ValueAbsent
+from orchestrator.errors import LimitExceeded, ValueAbsent, WrongType
 from orchestrator.language.expressions.limits import BUILT, DATA_DEPTH, NUMBER, TEXT
 
 
@@ -48,20 +49,28 @@ def field(value: Any, name: Any, path: str, *, known_shape: bool = True) -> Any:
     if not known_shape:
         return Absent(path)
     if isinstance(value, list | tuple):
-        raise ExpressionError(f"{path}: a list has places, not fields; take one with [0] or `| first`")
+        raise WrongType(f"{path}: a list has places, not fields; take one with [0] or `| first`")
     if isinstance(value, Mapping):
-        raise ExpressionError(f"{path}: the name of a field is text, found {kind_of(name)}")
-    raise ExpressionError(f"{path}: {kind_of(value)} has no field {shortened(name)}")
+        raise WrongType(f"{path}: the name of a field is text, found {kind_of(name)}")
+    raise WrongType(f"{path}: {kind_of(value)} has no field {shortened(name)}")
+
+
+def _names_of(cls: type[Any]) -> frozenset[str]:
+    return frozenset(cls.model_fields) if issubclass(cls, BaseModel) else frozenset()
+
+
+names_of: Callable[..., frozenset[str]] = lru_cache(maxsize=4_096)(_names_of)
+"""The fields that values of a class have: those of a model, none of anything else."""
 
 
 def _model_field(model: BaseModel, name: Any, path: str) -> Any:
-    fields = type(model).model_fields
+    fields = names_of(type(model))
     if isinstance(name, str) and name in fields:
         return getattr(model, name)
     if is_absent(name):
         return Absent(path)
-    near = difflib.get_close_matches(str(name)[:80], fields, n=1)
-    raise ExpressionError(f"{path}: no such field", hint=f"did you mean {near[0]}?" if near else "")
+    near = difflib.get_close_matches(str(name)[:80], type(model).model_fields, n=1)
+    raise WrongType(f"{path}: no such field", hint=f"did you mean {near[0]}?" if near else "")
 
 
 def is_absent(value: Any) -> bool:
@@ -111,7 +120,7 @@ def listed_or_raise(value: Any) -> list[Any]:
     """A list as it is; raises for anything else."""
     if isinstance(value, list | tuple):
         return list(value)
-    raise ExpressionError(f"expected a list, found {kind_of(value)}")
+    raise WrongType(f"expected a list, found {kind_of(value)}")
 
 
 def measured(value: Any, most: int = BUILT) -> Any:
@@ -195,4 +204,4 @@ def _dumped(simple: Any) -> str:
     try:
         return orjson.dumps(simple).decode()
     except TypeError as error:  # half a surrogate pair, or a value that only Python has
-        raise ExpressionError("this value cannot be written as text") from error
+        raise WrongType("this value cannot be written as text") from error

@@ -1,4 +1,7 @@
-"""The lab's HTTP service: a REST API behind a token, and a page that shows what happened."""
+"""The lab's HTTP service: a REST API behind a token, and a page that shows what happened.
+
+The API's table of contents is `LabState.routes`; each system brings its part.
+"""
 
 from __future__ import annotations
 
@@ -15,22 +18,6 @@ from aiohttp import web
 from orchestrator.local.lab.page import page
 from orchestrator.local.lab.state import LabState
 
-# method, path, what it does; the API's whole table of contents
-ROUTES = (
-    ("POST", "/firewall/blocks", "block"),
-    ("GET", "/firewall/blocks", "blocks"),
-    ("DELETE", "/firewall/blocks/{id}", "unblock"),
-    ("GET", "/directory/accounts/{id}", "account"),
-    ("PUT", "/directory/accounts/{id}", "set_account"),
-    ("POST", "/tickets", "open"),
-    ("GET", "/tickets", "tickets"),
-    ("GET", "/tickets/{id}", "ticket"),
-    ("POST", "/tickets/{id}/comments", "comment"),
-    ("PUT", "/tickets/{id}", "change"),
-    ("GET", "/intelligence/addresses/{id}", "look_up"),
-    ("POST", "/chat/{id}/messages", "message"),
-    ("GET", "/chat/{id}/messages", "messages"),
-)
 MODES = ("ok", "cut_answer", "drop", "slow", "limited", "unavailable", "lie")
 """How a path may behave: `cut_answer` applies and then drops the connection, `drop` drops it before, `lie` says 200
 and does nothing, `limited` is 429 with Retry-After 1, `slow` waits for `Lab.slow` seconds before it applies."""
@@ -52,14 +39,16 @@ class Lab:
         """From now on this operation behaves so."""
         if mode not in MODES:
             raise ValueError(f"no mode {mode}; known: {', '.join(MODES)}")
+        if operation not in {route.operation for route in self.state.routes}:
+            raise ValueError(f"the lab has no operation {operation}")
         self._modes[operation] = (mode, times)
 
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=4 * 1024 * 1024)
         app.router.add_get("/", self._page)
         app.router.add_get("/state", self._state)
-        for method, path, operation in ROUTES:
-            app.router.add_route(method, path, self._handler(operation))
+        for route in self.state.routes:
+            app.router.add_route(route.method, route.path, self._handler(route.operation))
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self._port)
@@ -113,7 +102,7 @@ class Lab:
         if mode == "slow":
             await asyncio.sleep(self.slow)
         status, body = self.state.apply(entry)
-        return _cut(request) if mode == "cut_answer" else web.json_response(body, status=status)
+        return _cut(request) if mode == "cut_answer" else _told(status, body)
 
     def _mode(self, operation: str) -> str:
         mode, times = self._modes.get(operation, ("ok", 0))
@@ -133,18 +122,15 @@ class Lab:
         return web.Response(text=page(nonce), content_type="text/html", headers=headers)
 
     async def _state(self, request: web.Request) -> web.Response:
-        state = self.state
-        return web.json_response(
-            {
-                "blocks": state.blocks,
-                "accounts": list(state.accounts.values()),
-                "tickets": state.tickets[-50:],
-                "messages": state.messages[-50:],
-                "requests": state.requests[:-61:-1],
-                "total": len(state.requests),
-            },
-            headers={"Cache-Control": "no-store"},
-        )
+        return web.json_response(self.state.shown(), headers={"Cache-Control": "no-store"})
+
+
+def _told(status: int, body: Any) -> web.Response:
+    """Bytes as they are, for nobody's browser to open; everything else as JSON."""
+    if isinstance(body, bytes):
+        kept = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
+        return web.Response(body=body, status=status, content_type="application/octet-stream", headers=kept)
+    return web.json_response(body, status=status)
 
 
 def _cut(request: web.Request) -> web.StreamResponse:

@@ -1,47 +1,25 @@
-"""Filters on numbers, times and durations."""
+"""Filters and tests on times and durations."""
 
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from orchestrator.errors import ExpressionError
-from orchestrator.language.expressions.compare import equal, in_utc
-from orchestrator.language.expressions.filters.given import a_count, a_number, text
+from orchestrator.errors import ExpressionError, WrongType
+from orchestrator.language.calendars import Calendar, Weekday, zone
+from orchestrator.language.expressions.compare import in_utc
+from orchestrator.language.expressions.filters.given import Number, a_number, a_time, text
 from orchestrator.language.expressions.filters.registry import ALL, is_filter, is_test
+from orchestrator.language.expressions.kinds import Type, as_type, is_of
 from orchestrator.language.expressions.limits import Meter, number
-from orchestrator.language.expressions.values import is_absent, kind_of
+from orchestrator.language.expressions.signatures import Use
+from orchestrator.language.expressions.values import kind_of
 
-_WHOLE = re.compile(r"-?[0-9]{1,19}")
-
-
-@is_filter("round", arguments=1, least=0)
-def round_(meter: Meter, value: Any, digits: int = 0) -> float:
-    """To so many digits after the point: `3.14159 | round(2)`."""
-    places = a_count(digits, most=15)
-    rounded = round(number(a_number(value)), places)
-    return number(int(rounded) if places == 0 else rounded)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@is_filter("abs")
-def abs_(meter: Meter, value: Any) -> float:
-    """Without its sign: `-3 | abs`."""
-    return number(abs(a_number(value)))
-
-
-@is_filter("int")
-def int_(meter: Meter, value: Any) -> int:
-    """A text of digits as a number, said on purpose: `alert.raw.count | int`."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    digits = text(meter, value).strip()
-    if not _WHOLE.fullmatch(digits):
-        raise ExpressionError("not a whole number")
-    return int(number(int(digits)))
-
-
-@is_filter("parse_time")
+@is_filter("parse_time", takes=str, gives=datetime)
 def parse_time(meter: Meter, value: Any) -> datetime:
     """A time in ISO 8601, UTC where it names no zone: `alert.raw.seen | parse_time`."""
     try:
@@ -61,16 +39,67 @@ def _form(*forms: Any) -> None:
             raise ExpressionError(f"the form of a time knows no {rest[rest.index('%') :][:2]!r}", hint="see strftime")
 
 
-@is_filter("format_time", arguments=1, least=0, literals=ALL, check=_form)
-def format_time(meter: Meter, value: Any, form: str = "%Y-%m-%d %H:%M:%S UTC") -> str:
-    """A time for people, in UTC: `alert.time | format_time("%H:%M")`."""
-    if not isinstance(value, datetime):
-        raise ExpressionError(f"expected a time, found {kind_of(value)}")
-    return meter.text(in_utc(value).strftime(form))
+def _zone(*names: Any) -> None:
+    for name in names:
+        try:
+            zone(name)
+        except (TypeError, ValueError) as error:
+            raise ExpressionError(str(error)) from None
+
+
+def _form_and_zone(*given: Any) -> None:
+    _form(*given[:1])
+    _zone(*given[1:])
+
+
+@is_filter(
+    "format_time", takes=datetime, arguments=(str, str), least=0, gives=str, literals=ALL, check=_form_and_zone
+)  # fmt: skip
+def format_time(meter: Meter, value: Any, form: str = "%Y-%m-%d %H:%M:%S UTC", tz: str = "UTC") -> str:
+    """A time for people, in UTC or another zone: `alert.time | format_time("%H:%M", "Europe/Berlin")`."""
+    return meter.text(in_utc(a_time(value)).astimezone(zone(tz)).strftime(form))
+
+
+@is_filter("weekday", takes=datetime, arguments=(str,), least=0, gives=Weekday, literals=ALL, check=_zone)
+def weekday(meter: Meter, value: Any, tz: str = "UTC") -> Weekday:
+    """The day of the week, in UTC or another zone: `now() | weekday("Europe/Berlin") in ["saturday", "sunday"]`."""
+    return tuple(Weekday)[in_utc(a_time(value)).astimezone(zone(tz)).weekday()]
+
+
+@is_filter("to_epoch", takes=datetime, gives=int)
+def to_epoch(meter: Meter, value: Any) -> int:
+    """Whole seconds since 1970: `alert.time | to_epoch`."""
+    return int((in_utc(a_time(value)) - EPOCH) // timedelta(seconds=1))
+
+
+@is_filter("from_epoch", takes=Number, gives=datetime)
+def from_epoch(meter: Meter, value: Any) -> datetime:
+    """The time so many seconds after 1970: `alert.raw.seen | from_epoch`."""
+    try:
+        return EPOCH + timedelta(seconds=number(a_number(value)))
+    except OverflowError:
+        raise ExpressionError("a time outside the years 1 to 9999") from None
+
+
+@is_test("within", takes=datetime, arguments=(Calendar,))
+def within(meter: Meter, value: Any, calendar: Any) -> bool:
+    """Whether a time is inside the hours of a calendar: `alert.time is within(calendars.office)`."""
+    if not isinstance(calendar, Calendar):
+        raise WrongType(f"expected a calendar, found {kind_of(calendar)}")
+    meter.step(1 + len(calendar.holidays) // 64)
+    return calendar.contains(in_utc(a_time(value)))
+
+
+def _other_way(use: Use) -> Type:
+    """A duration gives a number, a number a duration."""
+    durations = [is_of(kind, timedelta) for kind in use.value.kinds]
+    if use.value.unknown or (any(durations) and not all(durations)):
+        return as_type(float | timedelta)
+    return as_type(float if all(durations) else timedelta)
 
 
 def _unit(name: str, seconds: float) -> None:
-    @is_filter(name)
+    @is_filter(name, takes=Number | timedelta, gives=_other_way)
     def in_unit(meter: Meter, value: Any) -> Any:
         """A number as a duration, a duration as a number."""
         if isinstance(value, timedelta):
@@ -85,45 +114,3 @@ def _unit(name: str, seconds: float) -> None:
 
 for _name, _seconds in (("seconds", 1.0), ("minutes", 60.0), ("hours", 3600.0), ("days", 86400.0)):
     _unit(_name, _seconds)
-
-
-@is_test("none", of_nothing=True)
-def none(meter: Meter, value: Any) -> bool:
-    """Whether there is no value: `alert.user is none`."""
-    return is_absent(value)
-
-
-@is_test("defined", of_nothing=True)
-def defined(meter: Meter, value: Any) -> bool:
-    """Whether there is a value: `alert.raw.dns is defined`."""
-    return not is_absent(value)
-
-
-@is_test("undefined", of_nothing=True)
-def undefined(meter: Meter, value: Any) -> bool:
-    """Whether there is no value: `alert.raw.dns is undefined`."""
-    return is_absent(value)
-
-
-@is_test("equalto", arguments=1)
-def equalto(meter: Meter, value: Any, other: Any) -> bool:
-    """Equality as `==` has it, for `selectattr` and its kin."""
-    return equal(meter, value, other)
-
-
-@is_test("number")
-def isa_number(meter: Meter, value: Any) -> bool:
-    """Whether it is a number."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-@is_test("text")
-def is_text(meter: Meter, value: Any) -> bool:
-    """Whether it is text."""
-    return isinstance(value, str)
-
-
-@is_test("list")
-def is_list(meter: Meter, value: Any) -> bool:
-    """Whether it is a list."""
-    return isinstance(value, list | tuple)

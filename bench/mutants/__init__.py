@@ -1,0 +1,1 @@
+"""Proof of the checker: playbooks with one machine-made mistake each, and what was said of them before they ran."""

@@ -1,0 +1,122 @@
+"""What starts a run: conditions over the alert, keys, schedules; and inputs that somebody can give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from cronsim import CronSim, CronSimError
+from jinja2 import nodes
+
+from orchestrator.alerts.alert import Alert
+from orchestrator.contract.values import Severity
+from orchestrator.errors import ExpressionError
+from orchestrator.language.checking.around import Around
+from orchestrator.language.checking.checker import did_you_mean
+from orchestrator.language.expressions import compile_condition
+from orchestrator.language.expressions.nodes import path_of
+from orchestrator.language.started import Schedule
+from orchestrator.language.yaml_reader import Path
+
+if TYPE_CHECKING:
+    from orchestrator.language.checking.walk import Checker
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+ZONES = ("UTC", "Europe/Amsterdam", "Europe/London", "America/New_York", "Asia/Tokyo")
+
+
+def check(check: Checker) -> None:
+    """The triggers of the playbook."""
+    trigger, only = check.model.trigger, {"alert": Alert, "now": datetime}
+    for word in ("match", "joins"):
+        source = getattr(trigger, word)
+        if source is not None:
+            check.condition(("trigger", word), source, Around(), only=only)
+            _never(check, ("trigger", word), source)
+    if trigger.key is not None:
+        check.key(("trigger", "key"), trigger.key, only)
+    if trigger.schedule is not None:
+        _schedule(check, trigger.schedule)
+    _inputs(check)
+
+
+def _schedule(check: Checker, schedule: Schedule) -> None:
+    here: Path = ("trigger", "schedule")
+    try:
+        if len(schedule.cron.split()) != 5:
+            raise CronSimError("a schedule has five fields")
+        next(CronSim(schedule.cron, AT))
+    except (CronSimError, StopIteration) as error:
+        words = "it never comes" if isinstance(error, StopIteration) else str(error)
+        hint = "minute hour day-of-month month day-of-week, as `0 8 * * 1-5`"
+        check.say((*here, "cron"), "schedule", f"`{schedule.cron}` is no schedule: {words}", hint)
+    try:
+        ZoneInfo(schedule.tz)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        check.say((*here, "tz"), "schedule", f"no time zone is named `{schedule.tz}`", did_you_mean(schedule.tz, ZONES))
+
+
+def _inputs(check: Checker) -> None:
+    """Alerts and clocks give no inputs."""
+    trigger = check.model.trigger
+    starter = "an alert" if trigger.match else "a schedule" if trigger.schedule else None
+    for name, spec in check.model.inputs.items():
+        if starter and spec.is_required:
+            message = f"`{name}` has no default, and {starter} gives no inputs"
+            check.say(("inputs", name), "inputs", message, "add a `default:`, or `optional: true`")
+
+
+def _never(check: Checker, path: Path, source: str) -> None:
+    """A condition whose parts contradict one another."""
+    try:
+        node = compile_condition(source).node
+    except ExpressionError:  # said already
+        return
+    low, high = 0, len(Severity) - 1
+    equal: dict[tuple[str, ...], object] = {}
+    for term in _terms(node):
+        if isinstance(term, nodes.Const) and not term.value:
+            check.say(path, "never", f"`{path[-1]}` can never hold", "")
+            return
+        found = _compared(term)
+        if found is None:
+            continue
+        named, op, value = found
+        if named == ("alert", "severity"):
+            low, high = _narrowed(low, high, op, str(value))
+        elif op == "eq" and equal.setdefault(named, value) != value:
+            message = f"`{'.'.join(named)}` cannot be {equal[named]!r} and {value!r} at the same time"
+            check.say(path, "never", message, "use `or`, or `in [...]`")
+            return
+    if low > high:
+        check.say(path, "never", f"no severity fits `{source}`", "look at the comparisons of `alert.severity`")
+
+
+def _terms(node: nodes.Node) -> Iterator[nodes.Node]:
+    """The parts that must all hold."""
+    if isinstance(node, nodes.And):
+        yield from _terms(node.left)
+        yield from _terms(node.right)
+    else:
+        yield node
+
+
+def _compared(term: nodes.Node) -> tuple[tuple[str, ...], str, object] | None:
+    if not isinstance(term, nodes.Compare) or len(term.ops) != 1:
+        return None
+    named, other = path_of(term.expr), term.ops[0].expr
+    if named is None or "*" in named or not isinstance(other, nodes.Const):
+        return None
+    return named, term.ops[0].op, other.value
+
+
+def _narrowed(low: int, high: int, op: str, word: str) -> tuple[int, int]:
+    try:
+        rank = Severity.parse(word).rank
+    except ValueError:  # said already
+        return low, high
+    ranges = {"eq": (rank, rank), "gteq": (rank, 4), "gt": (rank + 1, 4), "lteq": (0, rank), "lt": (0, rank - 1)}
+    least, most = ranges.get(op, (0, 4))
+    return max(low, least), min(high, most)

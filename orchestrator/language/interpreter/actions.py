@@ -1,0 +1,137 @@
+"""Actions: rendered and validated before anything is sent, tried as often as the playbook says."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from pydantic import ValidationError
+
+from orchestrator.contract import Capability, Effect
+from orchestrator.errors import ExpressionError, FailureKind
+from orchestrator.language.durations import parse_duration
+from orchestrator.language.expressions import compile_value
+from orchestrator.language.host import ActionCall, ActionOutcome, Joined, StepError, StepStatus
+from orchestrator.language.interpreter.ends import StepFailed, invalid, leave_if_cancelled, settled
+from orchestrator.language.interpreter.run import Run, plainly
+from orchestrator.language.interpreter.scope import Path, Scope, State, told
+from orchestrator.language.model import ActionStep, Retry, Until
+from orchestrator.language.outputs import all_routes_of
+
+READS = Retry(attempts=3)
+WRITES = Retry(attempts=1)
+TIMEOUT = "30s"
+"""of one attempt, where the step does not say"""
+
+
+async def action(run: Run, name: str, step: ActionStep, here: Path, scope: Scope) -> State:
+    """Call the capability, as it was shown where people were asked about it."""
+    call = _call(run, name, step, here, scope)
+    capability = run.capabilities[step.action]
+    retry = step.retry or (READS if capability.effect is Effect.READ else WRITES)
+    outcome = await _attempts(run, here, call, retry)
+    if outcome.error is not None:
+        raise StepFailed(name, outcome.error)
+    if outcome.output is None:
+        return told(outcome.status, run.default(step))
+    _note_case(run, step, outcome)
+    return told(outcome.status, _gives(capability, step).model_validate(outcome.output))
+
+
+def _call(run: Run, name: str, step: ActionStep, here: Path, scope: Scope) -> ActionCall:
+    """What is sent: as it was tried before, as it was shown, or rendered now."""
+    tried = run.progress.marks.get((*here, "@attempts"))
+    if tried is not None:
+        return ActionCall.model_validate(tried["call"])
+    covered = run.progress.covered.get(here)
+    if covered is not None and covered.call is not None:
+        return covered.call.model_copy(update={"approval": covered.decision.approval})
+    return call_for(run, name, step, here, scope)
+
+
+def _gives(capability: Capability[Any, Any], step: ActionStep) -> Any:
+    return all_routes_of(capability) if step.all_routes else capability.gives
+
+
+def _note_case(run: Run, step: ActionStep, outcome: ActionOutcome) -> None:
+    """The first ticket that a run opens is its case."""
+    if step.action == "ticket.open" and run.case is None and outcome.output:
+        run.progress.case = str(outcome.output["id"])
+
+
+def call_for(run: Run, name: str, step: ActionStep, here: Path, scope: Scope) -> ActionCall:
+    """The step's call, rendered and validated; raises `StepFailed` before anything is sent."""
+    capability = run.capabilities.get(step.action)
+    if capability is None:
+        raise invalid(name, f"no action {step.action}")
+    given = run.render(name, step.with_, scope)
+    try:
+        wanted = {word: value for word, value in given.items() if value is not None}
+        parameters = capability.takes.model_validate(wanted).model_dump(mode="json")
+    except ValidationError as error:
+        raise invalid(name, plainly(error)) from None
+    return ActionCall(
+        step=name,
+        path=here,
+        action=step.action,
+        parameters=parameters,
+        expires=_lasts(run, name, step, scope),
+        keep=step.keep,
+        optional=step.optional,
+        unattended=step.unattended,
+        all_routes=step.all_routes,
+        verified=step.verify == "wait",
+        timeout=parse_duration(step.timeout or TIMEOUT).total_seconds(),
+        summary=step.name or "",
+        seen=_joined(run).count,
+    )
+
+
+def _joined(run: Run) -> Joined:
+    return run.host.joined()
+
+
+def _lasts(run: Run, name: str, step: ActionStep, scope: Scope) -> float | None:
+    """How long the effect lasts, in seconds."""
+    if not isinstance(step.for_, Until):
+        return parse_duration(step.for_).total_seconds() if step.for_ else None
+    try:
+        value = compile_value(step.for_.value).value(run.names(scope))
+    except ExpressionError as error:
+        raise invalid(name, f"for: {error}") from None
+    if not isinstance(value, timedelta) or value <= timedelta(0):
+        raise invalid(name, "for: the value is no duration; write it as `24 | hours`")
+    return min(value, parse_duration(step.for_.at_most)).total_seconds()
+
+
+async def _attempts(run: Run, here: Path, call: ActionCall, retry: Retry) -> ActionOutcome:
+    """The first attempt that does not fail, or the last one's failure."""
+    while True:
+        behind = run.progress.marks.get((*here, "@attempts"), {"made": 0, "pause": in_seconds(retry.backoff)})
+        if behind["made"]:
+            await run.sleep_until(behind["again"])
+        await run.host.ready()
+        leave_if_cancelled()
+        attempt = behind["made"] + 1
+        outcome = await settled(run.host.act(call.model_copy(update={"attempt": attempt}), run.take_traces()))
+        run.host.seen(outcome.seen)
+        if outcome.error is None or attempt == retry.attempts or not _may_mend(outcome.error, retry):
+            return outcome
+        pause = timedelta(seconds=max(behind["pause"], outcome.error.retry_after or 0.0))
+        run.progress.marks[(*here, "@attempts")] = {
+            "made": attempt, "again": run.host.now() + pause, "call": call.model_dump(mode="json"),
+            "pause": min(behind["pause"] * 2, in_seconds(retry.max_backoff)),
+        }  # fmt: skip
+        leave_if_cancelled()
+
+
+def in_seconds(duration: str) -> float:
+    """A duration as a number."""
+    return parse_duration(duration).total_seconds()
+
+
+def _may_mend(error: StepError, retry: Retry) -> bool:
+    return not error.kind.never_retried and (retry.on is None or FailureKind(error.kind) in retry.on)
+
+
+__all__ = ["StepStatus", "action", "call_for"]

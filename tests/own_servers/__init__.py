@@ -1,0 +1,1 @@
+"""Servers of the user's own, with certificates, passwords and tokens, as sites have them."""

@@ -1,0 +1,109 @@
+"""`tocsin test` as people and machines read it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from orchestrator.settings import child_environment
+from tests.conftest import ROOT
+
+PLAYBOOK = """title: A trial
+why: To see what the command says
+owner: soc
+trigger: {match: alert.severity >= "medium" and alert.source.ip}
+steps:
+  - id: look
+    action: intel.lookup_ip
+    with: {ip: "{{ alert.source.ip }}"}
+    on_error: continue
+    default: {score: 0}
+  - id: block
+    when: steps.look.output.score > 80
+    action: firewall.block_ip
+    with: {ip: "{{ alert.source.ip }}"}
+    for: 1h
+tests:
+  - name: a bad address is blocked
+    alert: {source: {ip: 203.0.113.7}}
+    given: {intel.lookup_ip: {score: 90}}
+    expect: {calls: [intel.lookup_ip, firewall.block_ip]}
+  - name: a low one starts nothing
+    alert: {severity: low, source: {ip: 203.0.113.7}}
+    expect: {starts: false}
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A playbook whose tests pass and leave two branches out."""
+    path = tmp_path / "trial.yaml"
+    path.write_text(PLAYBOOK)
+    return path
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "orchestrator.cli.main", "test", *arguments]
+    return subprocess.run(line, cwd=ROOT, env=child_environment(), capture_output=True, text=True, check=False)
+
+
+def test_it_says_what_no_test_reaches_with_file_and_line(file: Path) -> None:
+    """And passes, unless it is asked to be strict."""
+    done = command(str(file))
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-4:] == [
+        f"{file}:9: `look`: no test in which it fails",
+        f"{file}:12: `block`: no test in which `when` does not hold",
+        "5 of 7 steps and branches reached",
+        "2 passed, 0 failed",
+    ]
+    assert command(str(file), "--strict").returncode == 1
+
+
+def test_a_test_that_fails_is_shown_with_its_place_and_all_that_is_wrong(file: Path) -> None:
+    """Exit code 1."""
+    file.write_text(PLAYBOOK.replace("score: 90", "score: 70"))
+    done = command(str(file))
+    assert done.returncode == 1
+    assert "\n".join(done.stdout.splitlines()[4:8]) == (
+        f"{file}:17: a bad address is blocked\n"
+        "  calls: expected intel.lookup_ip, firewall.block_ip\n"
+        "         happened intel.lookup_ip\n"
+        "  `block` (firewall.block_ip) was skipped: "
+        "when: steps.look.output.score > 80 (steps.look.output.score = 70)"
+    )
+
+
+def test_machines_get_all_of_it_on_one_line(file: Path) -> None:
+    """Every test with its problems, and every branch that none reaches."""
+    done = command(str(file), "--json")
+    found = json.loads(done.stdout)
+    assert [(one["test"], one["line"], one["passed"]) for one in found["tests"]] == [
+        ("a bad address is blocked", 17, True),
+        ("a low one starts nothing", 21, True),
+    ]
+    coverage = found["coverage"]
+    assert (coverage["reached"], coverage["of"]) == (5, 7)
+    assert [(one["line"], one["kind"], one["value"]) for one in coverage["missed"]] == [
+        (9, "on_error", True),
+        (12, "when", False),
+    ]
+
+
+def test_a_playbook_with_errors_is_said_and_not_tested(file: Path) -> None:
+    """Exit code 1, though nothing failed."""
+    file.write_text(PLAYBOOK.replace("intel.lookup_ip\n", "intel.lookup\n"))
+    done = command(str(file))
+    assert done.returncode == 1
+    assert "did you mean `intel.lookup_ip`" in done.stderr
+
+
+def test_the_playbooks_that_ship_pass() -> None:
+    """Without a name, all of the folder."""
+    done = command()
+    assert done.returncode == 0
+    assert done.stdout.rstrip().endswith(", 0 failed")
