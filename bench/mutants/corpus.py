@@ -67,4 +67,3 @@ def _originals(folder: Folder) -> Iterable[Original]:
 def capabilities_of_all() -> Capabilities:
     """All that playbooks can name."""
     return scan().capabilities
-

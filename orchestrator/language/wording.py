@@ -121,7 +121,7 @@ def _below(value: Any, loc: Sequence[str | int]) -> Path:
     """The part of a complaint's place that is in the value, without pydantic's own words."""
     path: list[str | int] = []
     for part in loc:
-        if isinstance(value, Mapping) and part in value:
+        if isinstance(value, Mapping) and part in value:  # noqa: SIM114 - two kinds of value
             value = value[part]
         elif isinstance(value, list | tuple) and isinstance(part, int) and part < len(value):
             value = value[part]

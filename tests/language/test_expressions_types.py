@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -218,6 +218,8 @@ def test_an_optional_address_user_or_host_asks_whether_it_is_there() -> None:
         ("{{ vars.count }}", str, "a whole number is not text", "`| string`"),
         ("{{ 'opne' }}", Status, "'opne' is not one of open, updated, resolved", ""),
         ("{{ alert.status }}", Severity, "'open' is not a severity", ""),
+        ("{{ alert.severity }}", Status, "a severity is not one of open, updated, resolved", ""),
+        ("{{ alert.time }}", Literal["open"], "a time is not 'open'", ""),
         ("{{ alert.user }}", str, "an object (User) is not text", ""),
         ("{{ {'sha256': alert.file.sha256, 'nam': 'x'} }}", FileRef, "no field 'nam'", "did you mean name?"),
         ("{{ {'name': 'x'} }}", FileRef, "needs sha256", ""),

@@ -45,8 +45,8 @@ KINDS = ("lists", "calendars")
 class Library:
     """What a playbook may name of its site: other playbooks, lists and calendars.
 
-    Without `site` nobody knows lists and calendars, and any name is taken. `broken` are playbooks that cannot be read. `samples`
-    gives the names of recorded alerts, and is only asked where a test names one.
+    Without `site` nobody knows lists and calendars, and any name is taken. `broken` are playbooks that cannot be
+    read. `samples` gives the names of recorded alerts, and is only asked where a test names one.
     """
 
     playbooks: Mapping[str, PlaybookDocument]
