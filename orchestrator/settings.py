@@ -114,10 +114,7 @@ class TemporalSettings(Section):
 
 
 class DatabaseSettings(Section):
-    """How to reach Postgres (`postgresql://user:password@host:port/name`). Without `url` the local stack's is used.
-
-    TLS is asked for as libpq does: `?sslmode=verify-full&sslrootcert=/etc/tocsin/ca.pem`.
-    """
+    """How to reach Postgres (`postgresql://user:password@host:port/name`). Without `url` the local stack's is used."""
 
     url: Secret | None = None
     pool: int = Field(10, ge=1, le=200)
@@ -278,6 +275,10 @@ def _overlay(values: dict[str, Any], environment: Mapping[str, str]) -> None:
         place = values
         for section in sections:
             place = place.setdefault(section, {})
+            if not isinstance(place, dict):
+                raise SettingsError(
+                    f"{variable}: {section} is no mapping in the settings' file, so nothing lies over it"
+                )
         place[name] = yaml.safe_load(text) if text[:1] in "[{" else text
 
 

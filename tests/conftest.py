@@ -34,6 +34,13 @@ ROOT = Path(__file__).parent.parent
 _numbers = itertools.count(1)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests recorded with `record_property`: numbers that show that they hit something."""
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        for name, value in report.user_properties:
+            terminalreporter.write_line(f"{report.nodeid.partition('::')[2]}: {name}: {value}")
+
+
 @pytest.fixture(scope="session")
 async def stack() -> AsyncIterator[Endpoints]:
     """Postgres, Temporal and Kafka, on free ports, gone at the end."""

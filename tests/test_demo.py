@@ -7,10 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
-
 from orchestrator.settings import child_environment
 from tests.conftest import ROOT
+from tests.left_behind import known_to
 
 
 def run_demo(home: Path, **more: str) -> tuple[dict[str, int], str, str]:
@@ -21,8 +20,7 @@ def run_demo(home: Path, **more: str) -> tuple[dict[str, int], str, str]:
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    left = [one.pid for one in psutil.process_iter(["cmdline"]) if str(home) in " ".join(one.info["cmdline"] or [])]
-    assert left == []
+    assert known_to(home) == []
     return json.loads(done.stdout.splitlines()[-1]), done.stdout, done.stderr
 
 

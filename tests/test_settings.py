@@ -64,6 +64,14 @@ def test_unknown_names_in_the_file_are_refused_all_at_once(tmp_path: Path) -> No
     assert "did you mean local?" in str(refused.value)
 
 
+def test_nothing_lies_over_a_section_that_is_none(tmp_path: Path) -> None:
+    """A mistake in the file is told where the environment meets it."""
+    file = tmp_path / "s.yaml"
+    file.write_text("kafka: [1]\n")
+    with pytest.raises(SettingsError, match="TOCSIN_KAFKA__BOOTSTRAP: kafka is no mapping"):
+        load_settings({"TOCSIN_KAFKA__BOOTSTRAP": "b"}, file)
+
+
 def test_secrets_come_from_elsewhere_and_print_as_stars(tmp_path: Path) -> None:
     """`{env: NAME}` and `{file: PATH}` stand for them; no text or error shows them."""
     (tmp_path / "pw").write_text("from-file\n")

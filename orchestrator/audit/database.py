@@ -2,76 +2,34 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
 
 import asyncpg
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from orchestrator.errors import SettingsError, Unavailable
+from orchestrator.errors import Unavailable
 
 # classes 08 (connection), 53 (resources), 57 (operator intervention), 40 (rolled back): it may be well again later
 _PASSING = ("08", "53", "57", "40")
 
 
 def make_engine(url: str, *, pool: int = 10) -> AsyncEngine:
-    """An engine for this address; nothing is connected yet.
-
-    What libpq knows may stand behind `?` in it: sslmode, sslrootcert. Raises `SettingsError` where it is no address of
-    Postgres, and later where Postgres does not let us in.
-    """
-    address = _address(url)
-    _miss_no_file(address)
-    where = f"{address.host or 'localhost'}:{address.port or 5432}/{address.database or ''}"
-    dsn = address.render_as_string(hide_password=False)
+    """An engine for this address; nothing is connected yet. `postgresql://` is taken to mean asyncpg."""
+    address = make_url(url)
+    if address.drivername == "postgresql":
+        address = address.set(drivername="postgresql+asyncpg")
     return create_async_engine(
-        address.set(drivername="postgresql+asyncpg", query={}),
-        async_creator=lambda: _connect(dsn, where),
+        address,
         pool_size=pool,
         max_overflow=0,
         pool_timeout=10,
         pool_recycle=1800,
+        connect_args={"timeout": 5, "command_timeout": 30},
     )
-
-
-def _address(url: str) -> URL:
-    try:
-        address = make_url(url)
-    except (ArgumentError, ValueError):
-        address = URL.create("none")
-    if address.drivername not in ("postgresql", "postgresql+asyncpg", "postgres"):
-        raise SettingsError(  # the text may be a password in the wrong place, so it is not repeated
-            "database.url: not an address of Postgres; it looks like postgresql://user:password@host:5432/name, with "
-            "what is not a letter or digit in the password as %XX"
-        )
-    return address.set(drivername="postgresql")
-
-
-def _miss_no_file(address: URL) -> None:
-    """Name a file that is not there: the client would say that some file is not."""
-    for name in ("sslrootcert", "sslcert", "sslkey"):
-        file = address.query.get(name)
-        if isinstance(file, str) and not Path(file).is_file():
-            raise SettingsError(f"database.url: {name} names {file}, and there is no such file")
-
-
-async def _connect(dsn: str, where: str) -> asyncpg.Connection:
-    """A connection; says where it failed, and whether trying again is sensible."""
-    try:
-        return await asyncpg.connect(dsn=dsn, timeout=5, command_timeout=30)
-    except (asyncpg.ClientConfigurationError, ssl.SSLCertVerificationError) as error:
-        raise SettingsError(f"database.url: Postgres at {where}: {error}") from None
-    except (OSError, TimeoutError) as error:
-        raise Unavailable(f"Postgres at {where} cannot be reached: {error or type(error).__name__}") from error
-    except asyncpg.PostgresError as error:
-        if (error.sqlstate or "").startswith(_PASSING):
-            raise Unavailable(f"Postgres at {where} cannot serve now: {error}") from error
-        raise SettingsError(f"database.url: Postgres at {where} does not let us in: {error}") from None
 
 
 @contextmanager

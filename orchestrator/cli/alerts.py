@@ -47,7 +47,7 @@ def add_to(app: App) -> None:
         app.command(command)
 
 
-async def send(file: Path, *, topic: str | None = None) -> None:
+async def send(file: Path, *, topic: str | None = None, json: bool = False) -> None:
     """Put alerts on the topic that intake reads.
 
     Parameters
@@ -56,16 +56,18 @@ async def send(file: Path, *, topic: str | None = None) -> None:
         A file with one record a line, or `-` for standard input; a file that is one JSON object is one record.
     topic
         Another topic than the one of the settings.
+    json
+        One line of JSON instead of text: how many records were sent, and where.
     """
     settings = load_settings()
     raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     records = records_of(raw)
     bootstrap = current_endpoints(settings).kafka
     await asyncio.to_thread(greet, settings.kafka, bootstrap)
-    kafka = settings.kafka.client_options(bootstrap)
-    producer = PatientProducer(kafka, topic or settings.kafka.topics.alerts, what="the records")
+    topic = topic or settings.kafka.topics.alerts
+    producer = PatientProducer(settings.kafka.client_options(bootstrap), topic, what="the records")
     await producer.write([Outgoing(record) for record in records])
-    say(f"{len(records)} records sent")
+    as_json({"sent": len(records), "topic": topic}) if json else say(f"{len(records)} records sent to {topic}")
 
 
 async def run(

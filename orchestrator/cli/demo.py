@@ -73,8 +73,14 @@ def demo(*, json: bool = False, stay: bool | None = None) -> NoReturn:
 
 async def _demo(*, json: bool, stay: bool) -> int:
     set_up_logs(LogSettings(level="error"))
+    settings = load_settings()
+    if not (settings.playbooks / RECORDING).exists():
+        raise TocsinError(
+            f"{settings.playbooks / RECORDING} is missing, which the demo plays: run it in a checkout, or name the "
+            "playbooks of one: TOCSIN_PLAYBOOKS=..."
+        )
     async with AsyncExitStack() as stage:
-        home = stage.enter_context(empty_folder(load_settings().home, "demo"))
+        home = stage.enter_context(empty_folder(settings.home, "demo"))
         tocsin, lab = await stage.enter_async_context(_stage(home))
         # from here on there is something to end in order; before, Ctrl-C is quicker without us
         stop = asyncio.Event()

@@ -30,6 +30,11 @@ def main() -> None:
     except TocsinError as error:
         complain(str(error))
         sys.exit(2)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        complain(f"{error.filename}: {error.strerror}")
+        sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
 

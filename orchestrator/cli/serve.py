@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -16,11 +17,11 @@ from cyclopts import App
 from orchestrator.audit.greeting import greet
 from orchestrator.bootstrap import Tocsin, connected
 from orchestrator.cli.console import complain
-from orchestrator.errors import TocsinError
-from orchestrator.local.endpoints import current_endpoints
+from orchestrator.errors import TocsinError, Unavailable
+from orchestrator.local.endpoints import Endpoints, current_endpoints
 from orchestrator.logs import set_up_logs
 from orchestrator.matching.choose import PlaybooksInForce
-from orchestrator.settings import load_settings
+from orchestrator.settings import Settings, load_settings
 
 log = structlog.get_logger()
 ROLES = ("intake", "worker", "keeper")
@@ -88,9 +89,25 @@ async def _until_told(roles: Sequence[str]) -> int:
     endpoints = current_endpoints(settings)
     if {"intake", "keeper"} & set(roles):
         await asyncio.to_thread(greet, settings.kafka, endpoints.kafka)
-    async with connected(settings, endpoints) as tocsin:
-        await running(tocsin, roles, stop)
+    async with AsyncExitStack() as stack:
+        tocsin = await _as_soon_as_there(stack, settings, endpoints, stop)
+        if tocsin is not None:
+            await running(tocsin, roles, stop)
     return 0
+
+
+async def _as_soon_as_there(
+    stack: AsyncExitStack, settings: Settings, endpoints: Endpoints, stop: asyncio.Event
+) -> Tocsin | None:
+    """The clients, when Temporal can be reached: after a power cut we may be up before it. None where told to end."""
+    while not stop.is_set():
+        try:
+            return await stack.enter_async_context(connected(settings, endpoints))
+        except Unavailable as error:
+            log.warning("process.waiting", error=str(error))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), 2.0)
+    return None
 
 
 async def running(tocsin: Tocsin, roles: Sequence[str], stop: asyncio.Event) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from cyclopts import App
@@ -13,13 +14,17 @@ from orchestrator.audit.database import make_engine
 from orchestrator.cli.console import as_json, err, say, table
 from orchestrator.cli.versions import say_broken
 from orchestrator.errors import Unavailable
-from orchestrator.local.endpoints import current_endpoints, own_addresses, read_state
+from orchestrator.local.endpoints import own_addresses, read_state
+from orchestrator.local.part import Part
 from orchestrator.local.prepare import prepare
 from orchestrator.local.stack import SERVES, all_parts
 from orchestrator.local.stack import down as end_stack
 from orchestrator.local.stack import up as start_stack
 from orchestrator.settings import Settings, load_settings
 from orchestrator.versions.history import ListedPlaybook, listed
+
+PATIENCE = 5.0
+"""seconds in which a server says that it is there"""
 
 
 def add_to(app: App) -> None:
@@ -48,7 +53,7 @@ async def up(*, ephemeral: bool = False) -> None:
 
 
 async def status(*, json: bool = False) -> None:
-    """Say which servers run, where, and how much memory they take; exit code 1 where one is missing.
+    """Say which servers answer, where, and what memory those of this machine take; exit code 1 where one does not.
 
     Says too which playbooks are broken; that leaves the exit code alone, since their last good versions serve.
 
@@ -58,34 +63,39 @@ async def status(*, json: bool = False) -> None:
         One line of JSON instead of a table.
     """
     settings = load_settings()
-    rows = await _rows(settings)
+    found = await rows(settings)
     playbooks = await _playbooks(settings)
     if json:
-        as_json([*rows, _row_of(playbooks)])
+        as_json([*found, _row_of(playbooks)])
     else:
         table(
             ("part", "state", "address", "pid", "memory"),
             (
                 (r["part"], r["state"], r["address"], r["pid"], f"{r['memory'] // 2**20} MiB" if r["memory"] else "")
-                for r in rows
+                for r in found
             ),
         )
         for one in playbooks or ():
             say_broken(one)
-    if any(row["state"] in ("down", "sick") for row in rows):
+    if any(row["state"] not in ("up", "yours") for row in found):
         sys.exit(1)
 
 
-async def down(*, ephemeral: bool = False) -> None:
+async def down(*, ephemeral: bool = False, json: bool = False) -> None:
     """End the servers that `tocsin up` started. Data stay for the next `up`.
 
     Parameters
     ----------
     ephemeral
         Throw the data away.
+    json
+        One line of JSON instead of text: the names of those that were ended.
     """
     ended = await end_stack(_settings(ephemeral=ephemeral))
-    say(f"ended: {', '.join(ended)}" if ended else "nothing was running")
+    if json:
+        as_json(ended)
+    else:
+        say(f"ended: {', '.join(ended)}" if ended else "nothing was running")
 
 
 def show_progress(part: str, what: str) -> None:
@@ -100,24 +110,32 @@ def _settings(*, ephemeral: bool) -> Settings:
     return settings.model_copy(update={"local": settings.local.model_copy(update={"ephemeral": True})})
 
 
-async def _rows(settings: Settings) -> list[dict[str, Any]]:
-    state, own = read_state(settings.home), own_addresses(settings)
-    rows: list[dict[str, Any]] = []
-    for part in all_parts():
-        started = state.parts.get(part.name)
-        row: dict[str, Any] = {"part": part.name, "state": "down", "address": None, "pid": None, "memory": 0}
-        if SERVES[part.name] in own:
-            row |= {"state": "yours", "address": "(from the settings)"}
-        elif started and started.process():
-            healthy = await part.healthy(settings.home / part.name, state.ports)
-            row |= {
-                "state": "up" if healthy else "sick",
-                "address": f"127.0.0.1:{state.ports[part.ports[0]]}",
-                "pid": started.pid,
-                "memory": started.memory(),
-            }
-        rows.append(row)
-    return rows
+async def rows(settings: Settings) -> list[dict[str, Any]]:
+    """A row for each server, as `tocsin status --json` gives them."""
+    return await asyncio.gather(*(_row(settings, part) for part in all_parts()))
+
+
+async def _row(settings: Settings, part: Part) -> dict[str, Any]:
+    row: dict[str, Any] = {"part": part.name, "state": "down", "address": None, "pid": None, "memory": 0}
+    if SERVES[part.name] in own_addresses(settings):
+        return row | {"state": "yours", "address": "(from the settings)"}
+    state = read_state(settings.home)
+    started = state.parts.get(part.name)
+    if started is None or started.process() is None:
+        return row
+    healthy = await _in_time(part.healthy(settings.home / part.name, state.ports))
+    address = f"127.0.0.1:{state.ports[part.ports[0]]}"
+    return row | {
+        "state": "up" if healthy else "sick", "address": address, "pid": started.pid, "memory": started.memory(),
+    }  # fmt: skip
+
+
+async def _in_time(answer: Awaitable[bool]) -> bool:
+    """The answer, if it comes in time: a server that hangs may never say anything."""
+    try:
+        return await asyncio.wait_for(answer, PATIENCE)
+    except TimeoutError:
+        return False
 
 
 async def _playbooks(settings: Settings) -> Sequence[ListedPlaybook] | None:
@@ -142,6 +160,3 @@ def _row_of(playbooks: Sequence[ListedPlaybook] | None) -> dict[str, Any]:
     broken = [one.name for one in playbooks if one.state == "broken"]
     in_force = sum(one.serves for one in playbooks)
     return row | {"state": "broken" if broken else "good", "in_force": in_force, "broken": broken}
-
-
-__all__ = ["add_to", "current_endpoints", "down", "show_progress", "status", "up"]

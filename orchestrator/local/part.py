@@ -13,7 +13,7 @@ Ports = Mapping[str, int]
 
 @dataclass(frozen=True)
 class Launch:
-    """A command to run in the background, what its environment is, and the signal that asks it to end."""
+    """A command to run in the background in the part's folder, its environment, and the signal that asks it to end."""
 
     command: list[str]
     environment: dict[str, str]

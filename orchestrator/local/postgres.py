@@ -8,13 +8,13 @@ import os
 import secrets
 import shutil
 import signal
-import subprocess
 from pathlib import Path
 
 import asyncpg
 
 from orchestrator.errors import StackError
 from orchestrator.local.part import Launch, Ports
+from orchestrator.local.processes import run_guarded
 from orchestrator.settings import child_environment
 
 DATABASE = "tocsin"
@@ -103,13 +103,11 @@ def _initialise(folder: Path, data: Path) -> None:
     shutil.rmtree(data, ignore_errors=True)  # half a cluster, from a start that was cut short
     scratch = folder / "data.new"
     shutil.rmtree(scratch, ignore_errors=True)
-    done = subprocess.run(
-        [
-            *as_somebody(), str(binaries() / "initdb"), "-D", str(scratch), "-U", "postgres", "--encoding=UTF8",
-            "--locale=C", "--auth=scram-sha-256", f"--pwfile={password}", "--no-sync",
-        ],
-        env=child_environment(LC_ALL="C"), capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    command = [
+        *as_somebody(), str(binaries() / "initdb"), "-D", str(scratch), "-U", "postgres", "--encoding=UTF8",
+        "--locale=C", "--auth=scram-sha-256", f"--pwfile={password}", "--no-sync",
+    ]  # fmt: skip
+    done = run_guarded(command, folder, child_environment(LC_ALL="C"), seconds=60)
     if done.returncode:
         end = "\n".join((done.stdout + done.stderr).splitlines()[-10:])
         hint = "; user namespaces are off here, so run Tocsin as an ordinary user" if "unshare" in end else ""

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -99,18 +100,33 @@ class Guarded:
         self._guard.wait()
 
 
-def start_guarded(launch: Launch, log: Path) -> Guarded:
-    """Start a server in a session of its own, under a guard that ends it when we are gone."""
+def start_guarded(launch: Launch, folder: Path) -> Guarded:
+    """Start a server in a session of its own, under a guard that ends it when we are gone; its log is in the folder."""
+    log = folder / "log"
+    log.unlink(missing_ok=True)
     ours, guards = socket.socketpair()
     with guards, log.open("ab") as sink:
         guard = subprocess.Popen(
             [sys.executable, "-I", "-S", str(GUARD), str(int(launch.stop)), *launch.command],
-            env=launch.environment, stdin=guards.fileno(), stdout=sink, stderr=sink, start_new_session=True, cwd="/",
+            env=launch.environment, stdin=guards.fileno(), stdout=sink, stderr=sink, start_new_session=True, cwd=folder,
         )  # fmt: skip
     with ours.makefile() as said:
         pid = said.readline().strip()
     # a server that could not even be started is known by its guard, which has ended and logged why
     return Guarded(Started.of(int(pid) if pid else guard.pid, launch.stop), guard, ours)
+
+
+def run_guarded(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str], *, seconds: float
+) -> subprocess.CompletedProcess[str]:
+    """Run a program in a folder to its end, and take what it says; it ends early with us, however we end."""
+    ours, guards = socket.socketpair()
+    with ours, guards:
+        return subprocess.run(
+            [sys.executable, "-I", "-S", str(GUARD), str(int(signal.SIGTERM)), *command],
+            stdin=guards.fileno(), cwd=folder, env=environment, capture_output=True, text=True, timeout=seconds,
+            check=False,
+        )  # fmt: skip
 
 
 def _born(process: psutil.Process) -> float:

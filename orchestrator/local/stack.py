@@ -165,7 +165,7 @@ class _Starter:
             launch = await part.prepare(folder, chosen)
             self._say(part.name, "starting")
             began = time.monotonic()
-            started = self._launch(launch, folder / "log")
+            started = self._launch(launch, folder)
             if await self._serves(part, folder, chosen, started):
                 break
             # a port that was free a moment ago may be somebody else's now
@@ -178,9 +178,8 @@ class _Starter:
         self.state.addresses.update(part.address(folder, chosen))
         self._say(part.name, f"ready after {time.monotonic() - began:.1f} s")
 
-    def _launch(self, launch: Launch, log: Path) -> Started:
-        log.unlink(missing_ok=True)
-        guarded = start_guarded(launch, log)
+    def _launch(self, launch: Launch, folder: Path) -> Started:
+        guarded = start_guarded(launch, folder)
         self._mine.append(guarded)
         return guarded.server
 

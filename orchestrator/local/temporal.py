@@ -21,6 +21,8 @@ DYNAMIC = (
     "system.enableEagerWorkflowStart=true",
     "frontend.enablePrincipalPropagation=true",
 )
+DATABASE = "temporal.db"
+"""in the folder in which it is started: of a longer path it would take %, # and ? for parts of an address"""
 PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL")
 
 
@@ -39,7 +41,7 @@ class TemporalPart:
             str(binary), "server", "start-dev", "--ip", "127.0.0.1", "--ui-ip", "127.0.0.1", "--log-level", "warn",
             "--port", str(ports["temporal"]), "--ui-port", str(ports["temporal_ui"]),
             "--http-port", str(ports["temporal_http"]), "--metrics-port", str(ports["temporal_metrics"]),
-            "--db-filename", str(folder / "temporal.db"), "--ui-disable-news-fetch",
+            "--db-filename", DATABASE, "--ui-disable-news-fetch",
         ]  # fmt: skip
         command += [part for value in DYNAMIC for part in ("--dynamic-config-value", value)]
         command += [part for value in PRAGMAS for part in ("--sqlite-pragma", value)]

@@ -14,11 +14,12 @@ from orchestrator.local.endpoints import Endpoints, read_state
 from orchestrator.local.lab import Lab
 from orchestrator.local.prepare import prepare
 from orchestrator.local.stack import down, up
-from orchestrator.settings import LocalSettings, Settings
+from orchestrator.settings import LocalSettings, Settings, TemporalSettings
 from tests.faults.conftest import environment_of
 from tests.faults.processes import (
     OPEN_RUNS,
     Alerts,
+    Process,
     assert_each_has_its_effects_once,
     running,
     settled,
@@ -87,3 +88,35 @@ async def test_a_server_that_is_killed_and_comes_back_costs_only_time(
         assert [process.end() for process in processes.values()] == [0, 0, 0]
     await assert_each_has_its_effects_once(engine, alerts, tmp_path)
     await engine.dispose()
+
+
+async def test_a_worker_that_is_up_before_temporal_waits_for_it(
+    settings: Settings, stack: Endpoints, database: str, lab: Lab, tmp_path: Path
+) -> None:
+    """After a power cut nobody knows the order: it says what it waits for, and serves as soon as that is there."""
+    port = ports.any_free()
+    servers = stack.model_copy(update={"temporal": f"127.0.0.1:{port}", "database": database})
+    own = settings.model_copy(
+        update={
+            "home": tmp_path / "stack", "temporal": TemporalSettings(), "local": LocalSettings(temporal_port=port),
+        }
+    )  # fmt: skip
+    worker = Process("worker", environment_of(settings, servers, lab, tmp_path), tmp_path)
+    try:
+        await worker.says("process.waiting", 60)
+        await up(own)
+        await worker.says("serving", 60)
+        assert worker.end() == 0
+    finally:
+        worker.process.kill()
+        await down(own)
+
+
+async def test_what_waits_for_temporal_can_be_ended(
+    settings: Settings, stack: Endpoints, database: str, lab: Lab, tmp_path: Path
+) -> None:
+    """Ctrl-C while nothing is there yet."""
+    servers = stack.model_copy(update={"temporal": "127.0.0.1:1", "database": database})
+    worker = Process("worker", environment_of(settings, servers, lab, tmp_path), tmp_path)
+    await worker.says("process.waiting", 60)
+    assert worker.end() == 0

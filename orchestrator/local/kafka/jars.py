@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
+import psutil
+
 from orchestrator.errors import StackError
+from orchestrator.local.processes import run_guarded
 from orchestrator.settings import child_environment, user_cache
 
 POM = Path(__file__).parent / "pom.xml"
 LISTING = "jars.sha256"
+FETCHING = "fetching-"
 
 
 def jar_folder() -> Path:
@@ -46,7 +49,8 @@ def resolve_jars() -> Path:
             "(Debian: apt-get install maven), or name a broker of your own: TOCSIN_KAFKA__BOOTSTRAP=host:port"
         )
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+    _clear_up(folder.parent)
+    with tempfile.TemporaryDirectory(prefix=f"{FETCHING}{os.getpid()}-", dir=folder.parent) as scratch:
         fresh = _fetch(Path(scratch))
         shutil.rmtree(folder, ignore_errors=True)
         try:
@@ -57,6 +61,13 @@ def resolve_jars() -> Path:
     return folder
 
 
+def _clear_up(cache: Path) -> None:
+    """Remove what processes left there that were killed while they fetched."""
+    for left in cache.glob(f"{FETCHING}*"):
+        if not psutil.pid_exists(int(left.name.split("-")[1])):
+            shutil.rmtree(left, ignore_errors=True)
+
+
 def _fetch(scratch: Path) -> Path:
     shutil.copy(POM, scratch / "pom.xml")
     jars = scratch / "jars"
@@ -64,9 +75,7 @@ def _fetch(scratch: Path) -> Path:
         "mvn", "--quiet", "--batch-mode", "dependency:copy-dependencies",
         f"-DoutputDirectory={jars}", "-DincludeScope=runtime",
     ]  # fmt: skip
-    done = subprocess.run(
-        command, cwd=scratch, env=child_environment(), capture_output=True, text=True, timeout=600, check=False
-    )
+    done = run_guarded(command, scratch, child_environment(), seconds=600)
     if done.returncode or not any(jars.glob("kafka_2.13-*.jar")):
         end = "\n".join((done.stdout + done.stderr).splitlines()[-15:])
         raise StackError(f"Maven could not fetch the jars of the local Kafka:\n{end}")
