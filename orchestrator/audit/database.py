@@ -8,15 +8,17 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import asyncpg
+from sqlalchemy import text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from orchestrator.errors import SettingsError, Unavailable
+from orchestrator.errors import Refused, SettingsError, Unavailable
 
 # classes 08 (connection), 53 (resources), 57 (operator intervention), 40 (rolled back): it may be well again later
 _PASSING = ("08", "53", "57", "40")
+_NO_TABLES = ("42P01", "3F000")
 
 
 def make_engine(url: str, *, pool: int = 10) -> AsyncEngine:
@@ -64,14 +66,44 @@ async def _connect(dsn: str, where: str) -> asyncpg.Connection:
     """A connection; says where it failed, and whether trying again is sensible."""
     try:
         return await asyncpg.connect(dsn=dsn, timeout=5, command_timeout=30)
-    except (asyncpg.ClientConfigurationError, ssl.SSLCertVerificationError) as error:
-        raise SettingsError(f"database.url: Postgres at {where}: {error}") from None
-    except (OSError, TimeoutError) as error:
-        raise Unavailable(f"Postgres at {where} cannot be reached: {error or type(error).__name__}") from error
-    except asyncpg.PostgresError as error:
-        if (error.sqlstate or "").startswith(_PASSING):
-            raise Unavailable(f"Postgres at {where} cannot serve now: {error}") from error
-        raise SettingsError(f"database.url: Postgres at {where} does not let us in: {error}") from None
+    except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresError) as error:
+        fault = _fault(error, certified="sslcert=" in dsn)
+        if fault:
+            raise Refused(f"database.url: Postgres at {where} {fault}") from None
+        how = "cannot serve now" if isinstance(error, asyncpg.PostgresError) else "cannot be reached"
+        raise Unavailable(f"Postgres at {where} {how}: {error or type(error).__name__}") from error
+
+
+def _fault(error: Exception, *, certified: bool) -> str | None:
+    """What is wrong with the address or with what it names; None for what passes by itself."""
+    match error:
+        case ssl.SSLCertVerificationError():
+            return f"is not whom sslrootcert vouches for: {error}"
+        case ssl.SSLError():
+            return f"and sslcert and sslkey do not go together: {error}"
+        case asyncpg.ConnectionDoesNotExistError() if certified:
+            return "closes the connection; it may not take sslcert"
+        case ConnectionError() if "rejected SSL" in str(error):
+            return f"has no TLS, and sslmode asks for it: {error}"
+        case asyncpg.CantChangeRuntimeParamError():
+            return f"does not know this parameter: {error}; they are those of libpq, such as sslmode"
+        case asyncpg.ClientConfigurationError():
+            return f"cannot be asked so: {error}"
+        case asyncpg.PostgresError() if not (error.sqlstate or "").startswith(_PASSING):
+            return f"does not let us in: {error}"
+    return None
+
+
+async def greet(engine: AsyncEngine) -> bool:
+    """Whether Postgres answers; raises `SettingsError` with what is wrong where it does not take us."""
+    try:
+        async with transaction(engine) as connection:
+            await connection.execute(text("SELECT 1"))
+    except Refused:
+        raise
+    except Unavailable:
+        return False
+    return True
 
 
 @contextmanager
@@ -85,6 +117,8 @@ def reaching_postgres() -> Iterator[None]:
         state = getattr(error.orig, "sqlstate", None) or ""
         if error.connection_invalidated or state.startswith(_PASSING):
             raise Unavailable(f"Postgres cannot serve now (SQLSTATE {state or 'none'})") from error
+        if state in _NO_TABLES:
+            raise SettingsError("database.url: Tocsin's tables are not there; `tocsin up` makes them") from error
         raise
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -9,10 +10,12 @@ from typing import Any
 from cyclopts import App
 from sqlalchemy.exc import DBAPIError
 
+from orchestrator.audit.database import greet as greet_postgres
 from orchestrator.audit.database import make_engine
-from orchestrator.cli.console import as_json, err, say, table
+from orchestrator.audit.greeting import greet as greet_kafka
+from orchestrator.cli.console import as_json, complain, err, say, table
 from orchestrator.cli.versions import say_broken
-from orchestrator.errors import Unavailable
+from orchestrator.errors import SettingsError, Unavailable
 from orchestrator.local.endpoints import current_endpoints, own_addresses, read_state
 from orchestrator.local.prepare import prepare
 from orchestrator.local.stack import SERVES, all_parts
@@ -20,6 +23,7 @@ from orchestrator.local.stack import down as end_stack
 from orchestrator.local.stack import up as start_stack
 from orchestrator.settings import Settings, load_settings
 from orchestrator.versions.history import ListedPlaybook, listed
+from orchestrator.workflow.client import connect
 
 
 def add_to(app: App) -> None:
@@ -48,9 +52,9 @@ async def up(*, ephemeral: bool = False) -> None:
 
 
 async def status(*, json: bool = False) -> None:
-    """Say which servers run, where, and how much memory they take; exit code 1 where one is missing.
+    """Say which servers run, where, and how much memory they take; exit code 1 where one does not answer.
 
-    Says too which playbooks are broken; that leaves the exit code alone, since their last good versions serve.
+    Servers of your own are asked whether they take Tocsin as the settings say. Says too which playbooks are broken; that leaves the exit code alone, since their last good versions serve.
 
     Parameters
     ----------
@@ -70,9 +74,12 @@ async def status(*, json: bool = False) -> None:
                 for r in rows
             ),
         )
+        for row in rows:
+            if row["why"]:
+                complain(row["why"])
         for one in playbooks or ():
             say_broken(one)
-    if any(row["state"] in ("down", "sick") for row in rows):
+    if any(row["state"] not in ("up", "yours") for row in rows):
         sys.exit(1)
 
 
@@ -105,9 +112,9 @@ async def _rows(settings: Settings) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for part in all_parts():
         started = state.parts.get(part.name)
-        row: dict[str, Any] = {"part": part.name, "state": "down", "address": None, "pid": None, "memory": 0}
+        row: dict[str, Any] = {"part": part.name, "state": "down", "address": None, "pid": None, "memory": 0, "why": ""}
         if SERVES[part.name] in own:
-            row |= {"state": "yours", "address": "(from the settings)"}
+            row |= {"address": "(from the settings)"} | await _ask(part.name, settings, own[SERVES[part.name]])
         elif started and started.process():
             healthy = await part.healthy(settings.home / part.name, state.ports)
             row |= {
@@ -120,6 +127,23 @@ async def _rows(settings: Settings) -> list[dict[str, Any]]:
     return rows
 
 
+async def _ask(part: str, settings: Settings, address: str) -> dict[str, str]:
+    """Whether a server of the user's own takes us."""
+    try:
+        if part == "temporal":
+            await connect(settings.temporal, address)
+            answers = True
+        elif part == "kafka":
+            answers = await asyncio.to_thread(greet_kafka, settings.kafka, address)
+        else:
+            answers = await greet_postgres(make_engine(address))
+    except SettingsError as error:
+        return {"state": "refuses", "why": str(error)}
+    except Unavailable as error:
+        return {"state": "away", "why": str(error)}
+    return {"state": "yours" if answers else "away"}
+
+
 async def _playbooks(settings: Settings) -> Sequence[ListedPlaybook] | None:
     """What is in force and what is broken; None where the database cannot say."""
     address = own_addresses(settings).get("database") or read_state(settings.home).addresses.get("database")
@@ -128,7 +152,7 @@ async def _playbooks(settings: Settings) -> Sequence[ListedPlaybook] | None:
     engine = make_engine(address)
     try:
         return await listed(engine)
-    except (Unavailable, DBAPIError):  # it is away, or its schema is that of an older release
+    except (Unavailable, SettingsError, DBAPIError):  # it is away, or its schema is that of an older release
         return None
     finally:
         await engine.dispose()
