@@ -54,7 +54,8 @@ async def up(*, ephemeral: bool = False) -> None:
 async def status(*, json: bool = False) -> None:
     """Say which servers run, where, and how much memory they take; exit code 1 where one does not answer.
 
-    Servers of your own are asked whether they take Tocsin as the settings say. Says too which playbooks are broken; that leaves the exit code alone, since their last good versions serve.
+    Servers of your own are asked whether they take Tocsin as the settings say. Says too which playbooks are broken;
+    that leaves the exit code alone, since their last good versions serve.
 
     Parameters
     ----------
