@@ -23,17 +23,14 @@ def ask_card_of(context: RunContext, request: AskRequest, digest: str) -> str:
         "",
         f"**Until:** {request.deadline:%Y-%m-%d %H:%M:%S} UTC; {_silence(request)}" if request.deadline else "",
         "",
-        "**To answer**, send the Signal `answer` with this JSON, its fields filled in. It approves nothing.",
+        "**To answer:** *More Actions*, *Send a Signal*, choose `answer`, and paste this as its input, its fields filled "
+        "in. It approves nothing.",
         "",
-        "```json",
-        json.dumps(answer),
-        "```",
+        code(json.dumps(answer), most=4_000),
         "",
         "Or in a terminal:",
         "",
-        "```sh",
-        f"tocsin answer {shlex.quote(context.run)} --step {request.step} {_arguments(specs)}".rstrip(),
-        "```",
+        f"`tocsin answer {shlex.quote(context.run)} --step {request.step} {_arguments(specs)}".rstrip() + "`",
     ]
     return "\n".join(lines)
 
