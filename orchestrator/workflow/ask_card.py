@@ -23,12 +23,11 @@ def ask_card_of(context: RunContext, request: AskRequest, digest: str) -> str:
         "",
         f"**Until:** {request.deadline:%Y-%m-%d %H:%M:%S} UTC; {_silence(request)}" if request.deadline else "",
         "",
-        "**To answer:** *More Actions*, *Send a Signal*, choose `answer`, and paste this as its input, its fields filled "
-        "in. It approves nothing.",
+        "**To answer:** *More Actions*, *Send a Signal*, choose `answer`, and as its input this, filled in:",
         "",
         code(json.dumps(answer), most=4_000),
         "",
-        "Or in a terminal:",
+        "It approves nothing. Or in a terminal:",
         "",
         f"`tocsin answer {shlex.quote(context.run)} --step {request.step} {_arguments(specs)}".rstrip() + "`",
     ]
