@@ -13,7 +13,8 @@ from orchestrator.workflow.visible import code
 def ask_card_of(context: RunContext, request: AskRequest, digest: str) -> str:
     """The card of a question."""
     specs = {name: Spec.model_validate(spec) for name, spec in request.fields.items()}
-    answer = {"step": request.step, "digest": digest, "fields": {name: _example(one) for name, one in specs.items()}}
+    fields = {name: _example(one) for name, one in specs.items()}
+    answer = {"step": request.step, "digest": digest, "fields": fields, "by": ""}
     lines = [
         f"### Question: {code(request.ask)}",
         "",
@@ -27,7 +28,7 @@ def ask_card_of(context: RunContext, request: AskRequest, digest: str) -> str:
         "",
         code(json.dumps(answer), most=4_000),
         "",
-        "It approves nothing. Or in a terminal:",
+        "It approves nothing. Where nobody signs in here, your name goes between the last quotes. Or in a terminal:",
         "",
         f"`tocsin answer {shlex.quote(context.run)} --step {request.step} {_arguments(specs)}".rstrip() + "`",
     ]

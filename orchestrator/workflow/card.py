@@ -63,8 +63,8 @@ def _card(
 
 
 def answer_to(request: ApprovalRequest, digest: str) -> str:
-    """The exact JSON to paste."""
-    return json.dumps({"step": request.step, "digest": digest})
+    """The JSON to paste. Where a server knows who signed in, it says so itself, and `by` is worth nothing."""
+    return json.dumps({"step": request.step, "digest": digest, "by": ""})
 
 
 def _until(request: ApprovalRequest) -> str:
@@ -82,7 +82,9 @@ def _how_to_answer(context: RunContext, request: ApprovalRequest, digest: str) -
         "",
         f"`{answer}`",
         "",
-        'To say why, or who you are where nobody signs in, add `"note": "..."` or `"by": "..."`. Or in a terminal:',
+        'Where nobody signs in here, your name goes between the last quotes. To say why, add `"note": "..."`.',
+        "",
+        "Or in a terminal:",
         "",
         f"`tocsin approve {run} --step {request.step}`",
         "",

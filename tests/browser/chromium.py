@@ -13,12 +13,12 @@ from typing import Any
 import aiohttp
 
 from orchestrator.local.part import Launch
-from orchestrator.local.processes import end, end_of, start_guarded
 from orchestrator.settings import child_environment
 from tests.integrations.support import free_port, need
+from tests.servers import a_server
 
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the name that the protocol gives to references
-CONTROL = "\ue009"
+CONTROL, LEFT = "\ue009", "\ue012"
 KEYS = (("keyDown", 1), ("keyUp", -1))
 OPTIONS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-sync",
@@ -60,16 +60,27 @@ class Browser:
                 return
         raise AssertionError(f"cannot be clicked: {xpath}")
 
-    async def click_thrice(self, xpath: str) -> None:
-        """What selects a whole paragraph."""
+    async def select(self, xpath: str) -> str:
+        """Select its paragraph by three clicks; what is selected, to the letter. The page may move under the mouse."""
         press = [{"type": kind, "button": 0} for kind in ("pointerDown", "pointerUp")]
-        here = {"type": "pointerMove", "origin": {ELEMENT: await self._centred(xpath)}, "x": 0, "y": 0}
-        await self._act({"type": "pointer", "id": "mouse", "actions": [here, *press * 3]})
+        for _ in range(100):
+            here = {"type": "pointerMove", "origin": {ELEMENT: await self._centred(xpath)}, "x": 0, "y": 0}
+            await self._act({"type": "pointer", "id": "mouse", "actions": [here, *press * 3]})
+            selected = str(await self._run("return getSelection().toString()"))
+            if selected.strip() == await self.text(xpath):
+                return selected
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"cannot be selected: {xpath}")
 
     async def press(self, *keys: str) -> None:
         """Press these keys at once where the cursor is, as in `press(CONTROL, "v")`."""
         actions = [{"type": kind, "value": key} for kind, order in KEYS for key in keys[::order]]
         await self._act({"type": "key", "id": "keyboard", "actions": actions})
+
+    async def type(self, text: str) -> None:
+        """Press these keys one after another."""
+        for key in text:
+            await self.press(key)
 
     @asynccontextmanager
     async def inside(self, xpath: str) -> AsyncIterator[None]:
@@ -90,8 +101,7 @@ class Browser:
     async def _centred(self, xpath: str) -> str:
         """Its reference, with the page moved so that no bar at an edge lies over it."""
         found = await self.see(xpath)
-        move = {"script": "arguments[0].scrollIntoView({block: 'center'})", "args": [{ELEMENT: found}]}
-        await self._ask("POST", "execute/sync", **move)
+        await self._run("arguments[0].scrollIntoView({block: 'center'})", {ELEMENT: found})
         return found
 
     async def _shown(self, element: str) -> bool:
@@ -99,6 +109,9 @@ class Browser:
             return bool(await self._ask("GET", f"element/{element}/displayed"))
         except NotNow:
             return False
+
+    async def _run(self, script: str, *arguments: Any) -> Any:
+        return await self._ask("POST", "execute/sync", script=script, args=arguments)
 
     async def _act(self, source: dict[str, Any]) -> None:
         await self._ask("POST", "actions", actions=[source])
@@ -124,18 +137,13 @@ async def chromium(folder: Path, *, width: int = 1280, height: int = 1000) -> As
     need("chromium", "chromedriver")
     port, log = free_port(), folder / "chromedriver.log"
     launch = Launch([str(shutil.which("chromedriver")), f"--port={port}"], child_environment(HOME=str(folder)))
-    started, guard = start_guarded(launch, log)
-    try:
-        async with aiohttp.ClientSession(base_url=f"http://127.0.0.1:{port}/") as client:
-            while not await _ready(client):
-                assert started.process(), end_of(log)
-                await asyncio.sleep(0.05)
-            session = await _session(client, folder, f"--window-size={width},{height}")
-            yield Browser(client, session)
-            await client.delete(f"session/{session}")
-    finally:
-        await end(started)
-        guard.wait()
+    async with (
+        aiohttp.ClientSession(base_url=f"http://127.0.0.1:{port}/") as client,
+        a_server(launch, log, lambda: _ready(client)),
+    ):
+        session = await _session(client, folder, f"--window-size={width},{height}")
+        yield Browser(client, session)
+        await client.delete(f"session/{session}")
 
 
 async def _session(client: aiohttp.ClientSession, folder: Path, size: str) -> str:

@@ -16,9 +16,9 @@ import pytest
 from orchestrator.local import ports
 from orchestrator.local.part import Launch
 from orchestrator.local.postgres import as_somebody
-from orchestrator.local.processes import end, end_of, start_guarded
 from orchestrator.settings import child_environment
 from tests.own_servers.certificates import Authority
+from tests.servers import a_server
 
 PASSWORD = "correct horse @/:?"
 RULES = """
@@ -70,16 +70,9 @@ async def secured_postgres(folder: Path, authority: Authority) -> AsyncIterator[
         [*as_somebody(), str(programs / "postgres"), "-D", str(data), *given],
         child_environment(LC_ALL="C"), signal.SIGINT,
     )  # fmt: skip
-    started, guard = start_guarded(launch, folder / "log")
     server = SecuredPostgres(port, folder, authority)
-    try:
-        while not await _answers(server):
-            assert started.process(), end_of(folder / "log")
-            await asyncio.sleep(0.05)
+    async with a_server(launch, folder / "log", lambda: _answers(server)):
         yield server
-    finally:
-        await end(started)
-        guard.wait()
 
 
 def _initialise(programs: Path, data: Path) -> None:

@@ -39,7 +39,7 @@ def test_it_shows_what_is_sent_where_for_how_long_and_how_it_is_undone() -> None
 def test_it_has_the_exact_text_to_paste_and_the_exact_command() -> None:
     text = card(run="contain/a/it's $(here)")
 
-    assert '`{"step": "sure", "digest": "' + DIGEST + '"}`' in text.splitlines()
+    assert '`{"step": "sure", "digest": "' + DIGEST + '", "by": ""}`' in text.splitlines()
     assert "`tocsin approve 'contain/a/it'\"'\"'s $(here)' --step sure`" in text.splitlines()
 
 
