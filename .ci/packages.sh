@@ -25,7 +25,7 @@ if [ ! -x "$server" ] && command -v go >/dev/null; then
 fi
 
 packages=(crowdsec crowdsec-firewall-bouncer nftables iproute2 curl slapd ldap-utils
-  request-tracker5 rt5-db-sqlite rt5-standalone chromium tmux)
+  request-tracker5 rt5-db-sqlite rt5-standalone chromium chromium-driver postgresql openssl tmux)
 
 missing=()
 for package in "${packages[@]}"; do

@@ -25,7 +25,7 @@ from orchestrator.alerts.dead_letters import DeadLetterTopic
 from orchestrator.alerts.decode import Decoder
 from orchestrator.alerts.intake import Intake
 from orchestrator.alerts.record import PostgresRecorder
-from orchestrator.audit.database import make_engine
+from orchestrator.audit.database import greet, make_engine
 from orchestrator.audit.kafka import PatientProducer
 from orchestrator.audit.keeper import Duty, Keeper
 from orchestrator.audit.relay import Relay
@@ -146,6 +146,7 @@ async def connected(settings: Settings, endpoints: Endpoints) -> AsyncIterator[T
     own = [site_lists(reference), own_history(engine, catalog.capabilities)]
     site = build_site(catalog, settings.integrations, settings.routes, own)
     try:
+        await greet(engine)
         temporal = await connect(settings.temporal, endpoints.temporal)
         token = asyncio.create_task(keep_token_fresh(temporal, settings.temporal))
         try:

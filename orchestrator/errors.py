@@ -26,6 +26,14 @@ class Unavailable(TocsinError):
     retry = True
 
 
+class Refused(SettingsError, Unavailable):
+    """A server does not take us as the settings say; its text names the setting.
+
+    A process that meets this as it starts ends with it. One that runs already waits, since somebody may mend it at the
+    server: there it is `Unavailable`.
+    """
+
+
 @dataclass(frozen=True)
 class Place:
     """Where in a file something stands; lines and columns count from 1."""

@@ -6,6 +6,7 @@ import itertools
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -59,17 +60,24 @@ async def _template(stack: Endpoints) -> str:
     return "clean"
 
 
-@pytest.fixture
-async def database(stack: Endpoints, _template: str) -> AsyncIterator[str]:
-    """The address of a fresh database with today's schema."""
+@asynccontextmanager
+async def fresh_database(stack: Endpoints, template: str) -> AsyncIterator[str]:
+    """A database with today's schema for as long as the block runs; its address."""
     name = f"test_{next(_numbers)}"
     admin = make_engine(stack.database).execution_options(isolation_level="AUTOCOMMIT")
     async with admin.connect() as connection:
-        await connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {_template} STRATEGY wal_log"))
+        await connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY wal_log"))
     yield make_url(stack.database).set(database=name).render_as_string(hide_password=False)
     async with admin.connect() as connection:
         await connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
     await admin.dispose()
+
+
+@pytest.fixture
+async def database(stack: Endpoints, _template: str) -> AsyncIterator[str]:
+    """The address of a fresh database with today's schema."""
+    async with fresh_database(stack, _template) as address:
+        yield address
 
 
 @pytest.fixture
@@ -83,16 +91,28 @@ async def engine(database: str) -> AsyncIterator[AsyncEngine]:
 @pytest.fixture
 def task_queue() -> str:
     """A task queue that no other test uses."""
+    return new_task_queue()
+
+
+def new_task_queue() -> str:
+    """A name that nobody else uses."""
     return f"queue-{os.getpid()}-{next(_numbers)}"
 
 
 @pytest.fixture
 def settings(stack: Endpoints, database: str, task_queue: str, tmp_path: Path) -> Iterator[Settings]:
     """Settings that point at the servers, with a database, a task queue and topics of their own."""
+    with settings_for(stack, database, task_queue, tmp_path) as made:
+        yield made
+
+
+@contextmanager
+def settings_for(stack: Endpoints, database: str, task_queue: str, folder: Path) -> Iterator[Settings]:
+    """See `settings`; the topics live for as long as the block runs."""
     mine = f"t{os.getpid()}-{next(_numbers)}"
     topics = Topics(alerts=f"{mine}.alerts", audit=f"{mine}.audit", dead_letters=f"{mine}.dead-letters")
     made = Settings(
-        home=tmp_path / "home",
+        home=folder / "home",
         playbooks=ROOT / "playbooks",
         kafka=KafkaSettings(bootstrap=stack.kafka, topics=topics),
         temporal=TemporalSettings(address=stack.temporal, ui=stack.temporal_ui, task_queue=task_queue),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import SettingsError
-from orchestrator.settings import Settings, load_settings
+from orchestrator.settings import KafkaSettings, Settings, TemporalSettings, load_settings
 from tests.conftest import ROOT
 
 
@@ -102,3 +102,17 @@ def test_the_defaults_are_enough_for_one_machine() -> None:
     """No file and no environment: the local stack is used."""
     settings = Settings()
     assert (settings.kafka.bootstrap, settings.temporal.address, settings.database.url) == (None, None, None)
+
+
+def test_the_page_on_servers_of_ones_own_holds_settings_as_they_are(tmp_path: Path) -> None:
+    """The settings that it shows are read, and it names every one of these sections that has to do with security."""
+    page = (ROOT / "docs" / "own-servers.md").read_text()
+    (tmp_path / "secrets").mkdir()
+    for name in ("kafka", "temporal", "database"):
+        (tmp_path / "secrets" / name).write_text("hunter2")
+    (tmp_path / "tocsin.yaml").write_text(page.partition("```yaml\n")[2].partition("```")[0])
+    settings = load_settings({}, tmp_path / "tocsin.yaml")
+    assert settings.kafka.client_options("b")["sasl.password"] == "hunter2"
+    sections = (KafkaSettings, TemporalSettings)
+    names = {name for section in sections for name in section.model_fields} - {"topics", "task_queue", "tls"}
+    assert {name for name in names if f"{name}:" not in page} == {"token"}  # it is named beside `token_file`

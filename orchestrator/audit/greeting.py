@@ -37,17 +37,17 @@ CLOSED = re.compile(r"closed by peer.* in state (APIVERSION_QUERY|UP|AUTH_HANDSH
 NOISE = re.compile(r"^.*/(?:bootstrap|\d+): |error:[0-9A-F]+:[^:]*::| \(after \d+ms in state \w+\)$|, verify that .*$")
 
 
-def greet(settings: KafkaSettings, bootstrap: str, *, patience: float = PATIENCE) -> None:
-    """Ask Kafka for its brokers; raises `SettingsError` with the setting's name where Kafka will never take us so.
+def greet(settings: KafkaSettings, bootstrap: str, *, patience: float = PATIENCE) -> bool:
+    """Whether Kafka gives us its brokers in time; raises `SettingsError` with the setting's name where it refuses us.
 
-    Returns where nobody answers in time: that passes by itself, and each client waits for it.
+    Nobody answering is no mistake: that passes by itself, and each client waits for it.
     """
     heard = _Heard()
     client = _client(settings, bootstrap, heard)
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         if _answers(client):
-            return
+            return True
         wrong = next(filter(None, map(fault_of, heard.said)), None)
         if wrong:
             raise SettingsError(f"Kafka at {bootstrap} refuses us; {wrong}")
@@ -56,6 +56,7 @@ def greet(settings: KafkaSettings, bootstrap: str, *, patience: float = PATIENCE
             f"Kafka at {bootstrap} closes every connection; kafka.security_protocol: it is "
             f"{settings.security_protocol}, and the broker seems to want another"
         )
+    return False
 
 
 def fault_of(complaint: str) -> str | None:

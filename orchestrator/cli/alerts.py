@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import getpass
 import socket
-import sys
 import uuid
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from cyclopts import App
+from cyclopts import App, Parameter
 from temporalio.client import WorkflowFailureError
 
 from orchestrator.actions.catalog import scan
@@ -25,7 +24,7 @@ from orchestrator.alerts.sources import NotAnAlert
 from orchestrator.audit.greeting import greet
 from orchestrator.audit.kafka import Outgoing, PatientProducer
 from orchestrator.bootstrap import Tocsin, connected, load
-from orchestrator.cli.console import as_json, say, table
+from orchestrator.cli.console import as_json, read, say, table
 from orchestrator.errors import DeadLetter, FilesRefused, TocsinError, Unavailable
 from orchestrator.language.packing import packer_for
 from orchestrator.language.program import Playbook
@@ -40,6 +39,9 @@ from orchestrator.matching.by_hand import (
 from orchestrator.settings import load_settings
 from orchestrator.versions.registry import register
 
+FileOrInput = Annotated[Path, Parameter(allow_leading_hyphen=True)]
+"""a path, or `-`, which would be an option otherwise"""
+
 
 def add_to(app: App) -> None:
     """Add the commands."""
@@ -47,7 +49,7 @@ def add_to(app: App) -> None:
         app.command(command)
 
 
-async def send(file: Path, *, topic: str | None = None, json: bool = False) -> None:
+async def send(file: FileOrInput, *, topic: str | None = None, json: bool = False) -> None:
     """Put alerts on the topic that intake reads.
 
     Parameters
@@ -60,14 +62,17 @@ async def send(file: Path, *, topic: str | None = None, json: bool = False) -> N
         One line of JSON instead of text: how many records were sent, and where.
     """
     settings = load_settings()
-    raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-    records = records_of(raw)
+    records = records_of(read(file))
+    if not records:
+        raise TocsinError(f"{file}: holds no record; nothing was sent")
     bootstrap = current_endpoints(settings).kafka
     await asyncio.to_thread(greet, settings.kafka, bootstrap)
     topic = topic or settings.kafka.topics.alerts
     producer = PatientProducer(settings.kafka.client_options(bootstrap), topic, what="the records")
     await producer.write([Outgoing(record) for record in records])
-    as_json({"sent": len(records), "topic": topic}) if json else say(f"{len(records)} records sent to {topic}")
+    as_json({"sent": len(records), "topic": topic}) if json else say(
+        f"{len(records)} record{'s' if len(records) != 1 else ''} sent to {topic}"
+    )
 
 
 async def run(
@@ -97,10 +102,11 @@ async def run(
         One line of JSON instead of a table: run, state, steps, outputs.
     """
     settings = load_settings()
+    raw = read(alert) if alert is not None else None
     async with connected(settings, current_endpoints(settings)) as tocsin:
         made = _found(tocsin, playbook)
-        if alert is not None:
-            request = await _with_alert(tocsin, made, alert.read_bytes(), shadow=shadow)
+        if raw is not None:
+            request = await _with_alert(tocsin, made, raw, shadow=shadow)
         else:
             request = await _with_inputs(tocsin, made, input or {}, shadow=shadow)
         await tocsin.starter().start([request])

@@ -22,7 +22,7 @@ from orchestrator.workflow.messages import Answer
 from orchestrator.workflow.questions import ApprovalRow, Questions
 
 PATIENCE = 20.0
-"""seconds to wait for the run's verdict; without a worker there is none yet"""
+"""seconds to wait for the run's verdict where nobody says how long; without a worker there is none yet"""
 
 
 def add_to(app: App) -> None:
@@ -55,9 +55,13 @@ async def approvals(run: str = "", *, json: bool = False) -> None:
         say("nothing waits" if not rows else "show one: tocsin approvals RUN; answer: tocsin approve RUN", "dim")
 
 
-async def approve(run: str, *, step: str | None = None, note: str = "", yes: bool = False) -> None:
+async def approve(
+    run: str, *, step: str | None = None, note: str = "", yes: bool = False, wait: float = PATIENCE
+) -> None:
     """Approve what a run asks, after showing the card; then say what the run made of the answer.
 
+    The exit code is 0 where the answer counted and 1 where it was refused.
+
     Parameters
     ----------
     run
@@ -68,13 +72,17 @@ async def approve(run: str, *, step: str | None = None, note: str = "", yes: boo
         Words for the record.
     yes
         Do not ask again.
+    wait
+        Seconds to wait for what the run makes of the answer. Where nothing is known by then the exit code is 3.
     """
-    await _answer("approve", run, step, note, yes=yes)
+    await _answer("approve", run, step, note, yes=yes, wait=wait)
 
 
-async def deny(run: str, *, step: str | None = None, note: str = "", yes: bool = False) -> None:
+async def deny(run: str, *, step: str | None = None, note: str = "", yes: bool = False, wait: float = PATIENCE) -> None:
     """Deny what a run asks, after showing the card; then say what the run made of the answer.
 
+    The exit code is 0 where the answer counted and 1 where it was refused.
+
     Parameters
     ----------
     run
@@ -85,11 +93,15 @@ async def deny(run: str, *, step: str | None = None, note: str = "", yes: bool =
         Words for the record.
     yes
         Do not ask again.
+    wait
+        Seconds to wait for what the run makes of the answer. Where nothing is known by then the exit code is 3.
     """
-    await _answer("deny", run, step, note, yes=yes)
+    await _answer("deny", run, step, note, yes=yes, wait=wait)
 
 
-async def answer(run: str, *fields: str, step: str | None = None, note: str = "", yes: bool = False) -> None:
+async def answer(
+    run: str, *fields: str, step: str | None = None, note: str = "", yes: bool = False, wait: float = PATIENCE
+) -> None:
     """Answer a question of a run, after showing it; then say what the run made of the answer. It approves nothing.
 
     Parameters
@@ -104,8 +116,10 @@ async def answer(run: str, *fields: str, step: str | None = None, note: str = ""
         Words for the record.
     yes
         Do not ask again.
+    wait
+        Seconds to wait for what the run makes of the answer. Where nothing is known by then the exit code is 3.
     """
-    await _answer("answer", run, step, note, yes=yes, fields=dict(map(_field, fields)))
+    await _answer("answer", run, step, note, yes=yes, wait=wait, fields=dict(map(_field, fields)))
 
 
 def _field(text: str) -> tuple[str, object]:
@@ -119,7 +133,14 @@ def _field(text: str) -> tuple[str, object]:
 
 
 async def _answer(
-    signal: str, run: str, step: str | None, note: str, *, yes: bool, fields: dict[str, object] | None = None
+    signal: str,
+    run: str,
+    step: str | None,
+    note: str,
+    *,
+    yes: bool,
+    wait: float,
+    fields: dict[str, object] | None = None,
 ) -> None:
     settings = load_settings()
     endpoints = current_endpoints(settings)
@@ -132,7 +153,7 @@ async def _answer(
             raise TocsinError("nothing was sent")
         before = await questions.last_answer(row.workflow_id)
         await _send(settings, endpoints, row, signal, note, fields)
-        await _verdict(questions, row, before)
+        await _verdict(questions, row, before, wait)
     finally:
         await engine.dispose()
 
@@ -173,9 +194,9 @@ async def _send(
         raise TocsinError(f"Temporal did not take the answer: {error.message}") from error
 
 
-async def _verdict(questions: Questions, row: ApprovalRow, before: int) -> None:
+async def _verdict(questions: Questions, row: ApprovalRow, before: int, wait: float) -> None:
     """What the run recorded about the answer."""
-    deadline = asyncio.get_running_loop().time() + PATIENCE
+    deadline = asyncio.get_running_loop().time() + wait
     while asyncio.get_running_loop().time() < deadline:
         answers = await questions.answers_after(row.workflow_id, before)
         if answers:
@@ -187,5 +208,5 @@ async def _verdict(questions: Questions, row: ApprovalRow, before: int) -> None:
             say(text, "green")
             return
         await asyncio.sleep(0.2)
-    complain(f"sent, and no worker has judged it within {PATIENCE:g} s; it counts when one runs again, if in time")
+    complain(f"sent, and no worker has judged it within {wait:g} s; it counts when one runs again, if in time")
     sys.exit(3)

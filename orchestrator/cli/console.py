@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import orjson
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from orchestrator.errors import TocsinError
 
 # where nobody looks at a terminal, a line may be as long as it is
 out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
@@ -24,6 +27,14 @@ def say(text: str, style: str = "") -> None:
 def complain(text: str) -> None:
     """A mistake, on stderr."""
     err.print(Text(text, style="red"))
+
+
+def read(file: Path) -> bytes:
+    """What a file holds that somebody named; standard input for `-`."""
+    try:
+        return sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    except OSError as error:
+        raise TocsinError(f"{file}: cannot be read ({error.strerror})") from None
 
 
 def as_json(value: Any) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from importlib.metadata import version
 
 from cyclopts import App
+from rich.text import Text
 
 from orchestrator.cli import alerts, approvals, audit, author, demo, lists, pages, playbooks, serve, stack, versions
-from orchestrator.cli.console import complain
+from orchestrator.cli.console import complain, err
 from orchestrator.errors import TocsinError
 
 HELP = """Security alerts in, playbooks run, people asked where people are needed, everything recorded.
@@ -18,7 +21,14 @@ is missing of Kafka, Temporal and Postgres, `tocsin check` reads your playbooks,
 Settings come from `tocsin.yaml` (or the file that TOCSIN_SETTINGS names) and from TOCSIN_SECTION__NAME.
 """
 
-app = App(name="tocsin", help=HELP, version_flags=["--version"])
+app = App(
+    name="tocsin",
+    help=HELP,
+    version=lambda: version("tocsin"),
+    version_flags=["--version"],
+    error_console=err,
+    error_formatter=lambda error: Text(f"{error} See --help.", style="red"),
+)
 for commands in (demo, stack, serve, playbooks, author, pages, versions, lists, alerts, approvals, audit):
     commands.add_to(app)
 
@@ -30,6 +40,8 @@ def main() -> None:
     except TocsinError as error:
         complain(str(error))
         sys.exit(2)
+    except BrokenPipeError:  # whoever read our output, such as `head`, has read enough
+        os._exit(141)
     except OSError as error:
         if error.filename is None:
             raise

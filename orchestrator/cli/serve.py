@@ -17,7 +17,7 @@ from cyclopts import App
 from orchestrator.audit.greeting import greet
 from orchestrator.bootstrap import Tocsin, connected
 from orchestrator.cli.console import complain
-from orchestrator.errors import TocsinError, Unavailable
+from orchestrator.errors import Refused, TocsinError, Unavailable
 from orchestrator.local.endpoints import Endpoints, current_endpoints
 from orchestrator.logs import set_up_logs
 from orchestrator.matching.choose import PlaybooksInForce
@@ -103,6 +103,8 @@ async def _as_soon_as_there(
     while not stop.is_set():
         try:
             return await stack.enter_async_context(connected(settings, endpoints))
+        except Refused:  # waiting mends no setting
+            raise
         except Unavailable as error:
             log.warning("process.waiting", error=str(error))
         with suppress(TimeoutError):

@@ -10,10 +10,12 @@ from typing import Any
 from cyclopts import App
 from sqlalchemy.exc import DBAPIError
 
+from orchestrator.audit.database import greet as greet_postgres
 from orchestrator.audit.database import make_engine
-from orchestrator.cli.console import as_json, err, say, table
+from orchestrator.audit.greeting import greet as greet_kafka
+from orchestrator.cli.console import as_json, complain, err, say, table
 from orchestrator.cli.versions import say_broken
-from orchestrator.errors import Unavailable
+from orchestrator.errors import SettingsError, Unavailable
 from orchestrator.local.endpoints import own_addresses, read_state
 from orchestrator.local.part import Part
 from orchestrator.local.prepare import prepare
@@ -22,6 +24,7 @@ from orchestrator.local.stack import down as end_stack
 from orchestrator.local.stack import up as start_stack
 from orchestrator.settings import Settings, load_settings
 from orchestrator.versions.history import ListedPlaybook, listed
+from orchestrator.workflow.client import connect
 
 PATIENCE = 5.0
 """seconds in which a server says that it is there"""
@@ -53,9 +56,10 @@ async def up(*, ephemeral: bool = False) -> None:
 
 
 async def status(*, json: bool = False) -> None:
-    """Say which servers answer, where, and what memory those of this machine take; exit code 1 where one does not.
+    """Say which servers run, where, and how much memory they take; exit code 1 where one does not answer.
 
-    Says too which playbooks are broken; that leaves the exit code alone, since their last good versions serve.
+    Servers of your own are asked whether they take Tocsin as the settings say. Says too which playbooks are broken;
+    that leaves the exit code alone, since their last good versions serve.
 
     Parameters
     ----------
@@ -75,6 +79,9 @@ async def status(*, json: bool = False) -> None:
                 for r in found
             ),
         )
+        for row in found:
+            if row["why"]:
+                complain(row["why"])
         for one in playbooks or ():
             say_broken(one)
     if any(row["state"] not in ("up", "yours") for row in found):
@@ -116,9 +123,10 @@ async def rows(settings: Settings) -> list[dict[str, Any]]:
 
 
 async def _row(settings: Settings, part: Part) -> dict[str, Any]:
-    row: dict[str, Any] = {"part": part.name, "state": "down", "address": None, "pid": None, "memory": 0}
-    if SERVES[part.name] in own_addresses(settings):
-        return row | {"state": "yours", "address": "(from the settings)"}
+    row: dict[str, Any] = {"part": part.name, "state": "down", "address": None, "pid": None, "memory": 0, "why": ""}
+    own = own_addresses(settings).get(SERVES[part.name])
+    if own is not None:
+        return row | {"address": "(from the settings)"} | await _asked(part.name, settings, own)
     state = read_state(settings.home)
     started = state.parts.get(part.name)
     if started is None or started.process() is None:
@@ -138,6 +146,32 @@ async def _in_time(answer: Awaitable[bool]) -> bool:
         return False
 
 
+async def _asked(part: str, settings: Settings, address: str) -> dict[str, str]:
+    """Whether a server of the user's own takes us, and why not."""
+    try:
+        answers = await _in_time(_greeted(part, settings, address))
+    except SettingsError as error:
+        return {"state": "refuses", "why": str(error)}
+    except Unavailable as error:
+        return {"state": "away", "why": str(error)}
+    return {"state": "yours"} if answers else {"state": "away", "why": f"{part} does not answer"}
+
+
+async def _greeted(part: str, settings: Settings, address: str) -> bool:
+    match part:
+        case "temporal":
+            await connect(settings.temporal, address)
+            return True
+        case "kafka":
+            return await asyncio.to_thread(greet_kafka, settings.kafka, address)
+        case _:
+            engine = make_engine(address)
+            try:
+                return await greet_postgres(engine)
+            finally:
+                await engine.dispose()
+
+
 async def _playbooks(settings: Settings) -> Sequence[ListedPlaybook] | None:
     """What is in force and what is broken; None where the database cannot say."""
     address = own_addresses(settings).get("database") or read_state(settings.home).addresses.get("database")
@@ -146,7 +180,7 @@ async def _playbooks(settings: Settings) -> Sequence[ListedPlaybook] | None:
     engine = make_engine(address)
     try:
         return await listed(engine)
-    except (Unavailable, DBAPIError):  # it is away, or its schema is that of an older release
+    except (Unavailable, SettingsError, DBAPIError):  # it is away, or its schema is that of an older release
         return None
     finally:
         await engine.dispose()
@@ -154,7 +188,14 @@ async def _playbooks(settings: Settings) -> Sequence[ListedPlaybook] | None:
 
 def _row_of(playbooks: Sequence[ListedPlaybook] | None) -> dict[str, Any]:
     """The playbooks as one more part."""
-    row: dict[str, Any] = {"part": "playbooks", "state": "unknown", "address": None, "pid": None, "memory": 0}
+    row: dict[str, Any] = {
+        "part": "playbooks",
+        "state": "unknown",
+        "address": None,
+        "pid": None,
+        "memory": 0,
+        "why": "",
+    }
     if playbooks is None:
         return row
     broken = [one.name for one in playbooks if one.state == "broken"]

@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.client import Client
@@ -108,6 +109,8 @@ async def migrate(database: str) -> None:
             await connection.run_sync(_upgrade)
     except Unavailable as error:
         raise StackError(f"the database cannot be migrated: {error}") from error
+    except DBAPIError as error:
+        raise StackError(f"the database cannot be migrated: {error.orig.__cause__ if error.orig else error}") from error
     finally:
         await engine.dispose()
 

@@ -13,7 +13,8 @@ from orchestrator.workflow.visible import code
 def ask_card_of(context: RunContext, request: AskRequest, digest: str) -> str:
     """The card of a question."""
     specs = {name: Spec.model_validate(spec) for name, spec in request.fields.items()}
-    answer = {"step": request.step, "digest": digest, "fields": {name: _example(one) for name, one in specs.items()}}
+    fields = {name: _example(one) for name, one in specs.items()}
+    answer = {"step": request.step, "digest": digest, "fields": fields, "by": ""}
     lines = [
         f"### Question: {code(request.ask)}",
         "",
@@ -23,17 +24,13 @@ def ask_card_of(context: RunContext, request: AskRequest, digest: str) -> str:
         "",
         f"**Until:** {request.deadline:%Y-%m-%d %H:%M:%S} UTC; {_silence(request)}" if request.deadline else "",
         "",
-        "**To answer**, send the Signal `answer` with this JSON, its fields filled in. It approves nothing.",
+        "**To answer:** *More Actions*, *Send a Signal*, choose `answer`, and as its input this, filled in:",
         "",
-        "```json",
-        json.dumps(answer),
-        "```",
+        code(json.dumps(answer), most=4_000),
         "",
-        "Or in a terminal:",
+        "It approves nothing. Where nobody signs in here, your name goes between the last quotes. Or in a terminal:",
         "",
-        "```sh",
-        f"tocsin answer {shlex.quote(context.run)} --step {request.step} {_arguments(specs)}".rstrip(),
-        "```",
+        f"`tocsin answer {shlex.quote(context.run)} --step {request.step} {_arguments(specs)}".rstrip() + "`",
     ]
     return "\n".join(lines)
 

@@ -71,6 +71,7 @@ class TemporalStarter:
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
                 search_attributes=of_run(request.playbook, request.severity, request.mode),
                 static_summary=summary(request),
+                static_details=details(request),
                 request_eager_start=self._eager,
             )
         except WorkflowAlreadyStartedError:
@@ -119,6 +120,12 @@ def summary(request: StartRequest) -> str:
     """What the run is about, in one line of at most 200 bytes."""
     line = f"{request.severity}: {one_line(request.title)}"
     return line.encode()[:200].decode(errors="ignore")
+
+
+def details(request: StartRequest) -> str:
+    """What the playbook is for, in its author's words: people read it beside the card."""
+    title, why = (str(request.document.get(name) or "") for name in ("title", "why"))
+    return "\n\n".join(part for part in (f"**{one_line(title)}**" if title else "", why) if part)[:4_000]
 
 
 def refusal(error: RPCError) -> DeadLetter | Unavailable:

@@ -33,12 +33,14 @@ async def assert_everything_flows(site: Site, engine: AsyncEngine, settings: Set
     topic = settings.kafka.topics.alerts
     records = [alert(topic, number).decode() for number in range(ALERTS)]
     sent = await site.tocsin("send", site.write("alerts.json", "\n".join([*records, "no alert"])))
-    assert (sent.returncode, sent.stdout.strip()) == (0, f"{ALERTS + 1} records sent"), sent.stderr
+    assert (sent.returncode, sent.stdout.strip()) == (0, f"{ALERTS + 1} records sent to {topic}"), sent.stderr
     with site.running("serve") as process:
         await until_count(engine, ENDED, ALERTS, 60)
         await until_count(engine, PUBLISHED, await count(engine, EVENTS), 30)
     assert "warning" not in process.said()
-    assert sorted(block["ip"] for block in lab.state.blocks) == [f"10.9.0.{number + 1}" for number in range(ALERTS)]
+    assert sorted(block["ip"] for block in lab.state.systems.firewall.entries) == [
+        f"10.9.0.{number + 1}" for number in range(ALERTS)
+    ]
     assert settings.kafka.bootstrap
     options = settings.kafka.client_options(settings.kafka.bootstrap)
     assert values_of(settings.kafka.topics.dead_letters, options, 1) == [b"no alert"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,9 +22,9 @@ from confluent_kafka.admin import (
 
 from orchestrator.local import ports
 from orchestrator.local.kafka import KafkaPart
-from orchestrator.local.processes import end, end_of, start_guarded
 from orchestrator.settings import KafkaSettings
 from tests.own_servers.certificates import Authority
+from tests.servers import a_server
 
 PROPERTIES = """
 listeners=PLAINTEXT://127.0.0.1:{kafka},CONTROLLER://127.0.0.1:{kafka_controller},\
@@ -97,15 +96,8 @@ async def secured_kafka(folder: Path, authority: Authority) -> AsyncIterator[Sec
     keystore.write_text(server.key.read_text() + server.certificate.read_text())
     with (folder / "server.properties").open("a") as properties:  # what stands later counts
         properties.write(PROPERTIES.format(keystore=keystore, truststore=authority.certificate, **chosen))
-    started, guard = start_guarded(launch, folder / "log")
-    try:
-        while not await part.healthy(folder, chosen):
-            assert started.process(), end_of(folder / "log")
-            await asyncio.sleep(0.05)
+    async with a_server(launch, folder, lambda: part.healthy(folder, chosen)):
         yield SecuredKafka(*(f"127.0.0.1:{chosen[name]}" for name in ("kafka", "sasl_ssl", "ssl")), authority)
-    finally:
-        await end(started)
-        guard.wait()
 
 
 def values_of(topic: str, options: dict[str, str], count: int) -> Sequence[bytes]:

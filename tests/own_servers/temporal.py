@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,10 +19,10 @@ from temporalio.service import RPCError, TLSConfig
 from orchestrator.local import ports
 from orchestrator.local.part import Launch
 from orchestrator.local.prepare import add_search_attributes
-from orchestrator.local.processes import end, end_of, start_guarded
 from orchestrator.settings import child_environment, user_cache
 from tests.own_servers.certificates import Authority
 from tests.own_servers.tokens import Issuer
+from tests.servers import a_server
 from tests.workflow.bench import eventually
 
 SERVER = user_cache() / "temporal" / "temporal-server-1.32.0"
@@ -76,24 +75,20 @@ async def secured_temporal(
     chosen = ports.choose(names, {}, {}, any_port=True)
     _configure(folder, authority, chosen, mutual=mutual, issuer=issuer)
     services = [part for service in SERVICES for part in ("--service", service)]
-    command = [str(SERVER), "--config", str(folder), "--env", "server", "--allow-no-auth", "start", *services]
-    started, guard = start_guarded(Launch(command, child_environment()), folder / "log")
+    command = [str(SERVER), "--config-file", str(folder / "server.yaml"), "--allow-no-auth", "start", *services]
     address = f"127.0.0.1:{chosen['grpc_frontend']}"
-    try:
-        while (admin := await _admin(address, authority, mutual=mutual, issuer=issuer)) is None:
-            assert started.process(), end_of(folder / "log")
-            await asyncio.sleep(0.1)
-        server = SecuredTemporal(address, admin)
+    connect = _administrator(address, authority, mutual=mutual, issuer=issuer)
+    async with a_server(Launch(command, child_environment()), folder, lambda: _answers(connect)):
+        server = SecuredTemporal(address, await connect())
         await server.add_namespace("default")
-        await add_search_attributes(admin)
+        await add_search_attributes(server.admin)
         yield server
-    finally:
-        await end(started)
-        guard.wait()
 
 
-async def _admin(address: str, authority: Authority, *, mutual: bool, issuer: Issuer | None) -> Client | None:
-    """The administrator's client, once the server answers."""
+def _administrator(
+    address: str, authority: Authority, *, mutual: bool, issuer: Issuer | None
+) -> Callable[[], Awaitable[Client]]:
+    """What connects somebody who may do everything."""
     ours = authority.issue("administrator") if mutual else None
     tls = TLSConfig(
         server_root_ca_cert=authority.certificate.read_bytes(),
@@ -101,10 +96,15 @@ async def _admin(address: str, authority: Authority, *, mutual: bool, issuer: Is
         client_private_key=ours.key.read_bytes() if ours else None,
     )
     token = issuer.token("administrator", "temporal-system:admin") if issuer else ""
+    return lambda: Client.connect(address, tls=tls, rpc_metadata={"authorization": f"Bearer {token}"})
+
+
+async def _answers(connect: Callable[[], Awaitable[Client]]) -> bool:
     try:
-        return await Client.connect(address, tls=tls, rpc_metadata={"authorization": f"Bearer {token}"})
+        await connect()
     except RuntimeError:
-        return None
+        return False
+    return True
 
 
 def _configure(

@@ -102,7 +102,7 @@ async def test_every_command_says_which_setting_kafka_does_not_take(scram: Site,
 def test_a_wrong_setting_beside_the_password_is_named(kafka: SecuredKafka, says: str, wrong: dict[str, str]) -> None:
     """The client's own reason stands behind it, where it gives one."""
     right = SCRAM | {"ca_file": kafka.authority.certificate}
-    greet(KafkaSettings.model_validate(right), kafka.sasl_ssl)
+    assert greet(KafkaSettings.model_validate(right), kafka.sasl_ssl)
     assert_named(says, right | wrong, kafka.sasl_ssl)
 
 
@@ -120,7 +120,7 @@ def test_a_client_certificate_that_is_missing_strange_or_not_ours_is_named(kafka
     ours, another = kafka.authority.issue("ours"), kafka.authority.issue("another")
     stranger = Authority(tmp_path / "other", "Somebody else").issue("ours")
     trusting = {"security_protocol": "SSL", "ca_file": kafka.authority.certificate}
-    greet(KafkaSettings.model_validate(trusting | shown(ours)), kafka.ssl)
+    assert greet(KafkaSettings.model_validate(trusting | shown(ours)), kafka.ssl)
     for strange in (trusting, trusting | shown(stranger)):
         assert_named("kafka.certificate_file: the broker wants", strange, kafka.ssl)
     wrong = shown(ours) | {"key_file": another.key}
@@ -130,7 +130,7 @@ def test_a_client_certificate_that_is_missing_strange_or_not_ours_is_named(kafka
 
 def test_a_broker_that_does_not_answer_is_no_mistake(kafka: SecuredKafka) -> None:
     """It may be away for a moment: whoever needs it waits."""
-    greet(KafkaSettings(), f"127.0.0.1:{free_port()}", patience=1)
+    assert not greet(KafkaSettings(), f"127.0.0.1:{free_port()}", patience=1)
 
 
 def shown(pair: Pair) -> dict[str, object]:
