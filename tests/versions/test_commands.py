@@ -106,6 +106,6 @@ def test_status_says_which_playbooks_are_broken(environment: dict[str, str], dig
     assert done.returncode == 0
     assert "broken has been broken since" in done.stdout
     assert json.loads(tocsin(environment, "status", "--json").stdout)[-1] == {
-        "part": "playbooks", "state": "broken", "address": None, "pid": None, "memory": 0,
+        "part": "playbooks", "state": "broken", "address": None, "pid": None, "memory": 0, "why": "",
         "in_force": 2, "broken": ["broken"],
     }  # fmt: skip
