@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 from temporalio.client import WorkflowFailureError
 
 from orchestrator.actions.catalog import scan
@@ -41,12 +41,6 @@ from orchestrator.versions.registry import register
 
 FileOrInput = Annotated[Path, Parameter(allow_leading_hyphen=True)]
 """a path, or `-`, which would be an option otherwise"""
-
-
-def add_to(app: App) -> None:
-    """Add the commands."""
-    for command in (send, run, explain):
-        app.command(command)
 
 
 async def send(file: FileOrInput, *, topic: str | None = None, json: bool = False) -> None:

@@ -8,7 +8,6 @@ import socket
 import sys
 
 import orjson
-from cyclopts import App
 from rich.markdown import Markdown
 from temporalio.service import RPCError
 
@@ -23,12 +22,6 @@ from orchestrator.workflow.questions import ApprovalRow, Questions
 
 PATIENCE = 20.0
 """seconds to wait for the run's verdict where nobody says how long; without a worker there is none yet"""
-
-
-def add_to(app: App) -> None:
-    """Add the commands."""
-    for command in (approvals, approve, deny, answer):
-        app.command(command)
 
 
 async def approvals(run: str = "", *, json: bool = False) -> None:

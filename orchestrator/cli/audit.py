@@ -18,11 +18,6 @@ STYLES = {"action.done": "green", "action.failed": "red", "action.refused": "red
 LEFT_OUT = ("key", "digest", "decided_at", "sha256", "path", "workflow_id", "run_id", "requests", "card")
 
 
-def add_to(app: App) -> None:
-    """Add the commands."""
-    app.command(audit)
-
-
 @audit.command
 async def show(name: str, *, json: bool = False) -> None:
     """Show all that belongs to a run, a workflow id, an alert's id or key, or a target such as ip:203.0.113.7.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from cyclopts import App
 from pydantic import ValidationError
 
 from orchestrator.actions.catalog import scan
@@ -17,13 +16,6 @@ from orchestrator.language.model import PlaybookDocument
 from orchestrator.language.schema import schema_text
 from orchestrator.language.yaml_reader import read_yaml
 from orchestrator.settings import load_settings
-
-
-def add_to(app: App) -> None:
-    """Add the commands."""
-    app.command(schema)
-    app.command(graph)
-    app.command(manual)
 
 
 def schema(*, output: Path | None = None) -> None:

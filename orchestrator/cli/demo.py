@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import NoReturn
 
 from confluent_kafka import Producer
-from cyclopts import App
 from rich.text import Text
 
 from orchestrator.audit.reading import about
@@ -38,11 +37,6 @@ RECORDING = Path("samples/suricata/demo.eve.jsonl")
 BROKEN = b'{"timestamp": "2026-05-06T10:01:00.000000+0000", "event_type": "alert", "alert": {"signature": "cut off'
 """a record that a sensor left half written: it must end as a dead letter, and stop nothing"""
 PATIENCE = 60.0
-
-
-def add_to(app: App) -> None:
-    """Add the command."""
-    app.command(demo)
 
 
 def demo(*, json: bool = False, stay: bool | None = None) -> NoReturn:

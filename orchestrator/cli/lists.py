@@ -7,8 +7,6 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
-from cyclopts import App
-
 from orchestrator.cli.console import as_json, err, say, table
 from orchestrator.errors import FindingLevel, TocsinError
 from orchestrator.language.calendars import Calendar
@@ -16,11 +14,6 @@ from orchestrator.language.durations import format_duration
 from orchestrator.language.reference import MOST_IN_A_RUN, ReferenceList
 from orchestrator.language.reference_files import LoadedReference, ReferenceFile, load_reference
 from orchestrator.settings import load_settings
-
-
-def add_to(app: App) -> None:
-    """Add the commands."""
-    app.command(lists)
 
 
 def lists(name: str | None = None, *, json: bool = False) -> None:

@@ -9,7 +9,6 @@ from importlib.metadata import version
 from cyclopts import App
 from rich.text import Text
 
-from orchestrator.cli import alerts, approvals, audit, author, demo, lists, pages, playbooks, serve, stack, versions
 from orchestrator.cli.console import complain, err
 from orchestrator.errors import TocsinError
 
@@ -21,6 +20,21 @@ is missing of Kafka, Temporal and Postgres, `tocsin check` reads your playbooks,
 Settings come from `tocsin.yaml` (or the file that TOCSIN_SETTINGS names) and from TOCSIN_SECTION__NAME.
 """
 
+COMMANDS = {
+    "demo": {"demo": "demo"},
+    "stack": {"up": "up", "status": "status", "down": "down"},
+    "serve": {"serve": "serve", "intake": "intake", "worker": "worker", "keeper": "keeper"},
+    "playbooks": {"check": "check", "test": "run_tests"},
+    "author": {"schema": "schema", "graph": "graph", "manual": "manual"},
+    "pages": {"pages": "pages"},
+    "versions": {"playbooks": "playbooks"},
+    "lists": {"lists": "lists"},
+    "alerts": {"send": "send", "run": "run", "explain": "explain"},
+    "approvals": {"approvals": "approvals", "approve": "approve", "deny": "deny", "answer": "answer"},
+    "audit": {"audit": "audit"},
+}
+"""what each module holds; it is read when one of its commands is asked for, since all together take seconds"""
+
 app = App(
     name="tocsin",
     help=HELP,
@@ -29,13 +43,17 @@ app = App(
     error_console=err,
     error_formatter=lambda error: Text(f"{error} See --help.", style="red"),
 )
-for commands in (demo, stack, serve, playbooks, author, pages, versions, lists, alerts, approvals, audit):
-    commands.add_to(app)
+for module, commands in COMMANDS.items():
+    for name, function in commands.items():
+        app.command(f"orchestrator.cli.{module}:{function}", name=name)
 
 
 def main() -> None:
     """Run the command; a mistake is one clear message and exit code 2."""
     try:
+        if sys.argv[1:2] in ([], ["--help"], ["-h"]):  # the list says what each command is for
+            for name in app:
+                app[name]
         app()
     except TocsinError as error:
         complain(str(error))

@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cyclopts import App
-
 from orchestrator.actions.catalog import scan
 from orchestrator.bootstrap import load
 from orchestrator.cli.console import say
 from orchestrator.errors import FilesRefused
 from orchestrator.language.pages import pages_of
 from orchestrator.settings import load_settings
-
-
-def add_to(app: App) -> None:
-    """Add the command."""
-    app.command(pages)
 
 
 def pages(*, output: Path = Path("docs")) -> None:

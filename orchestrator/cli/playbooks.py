@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from cyclopts import App
-
 from orchestrator.actions.catalog import Catalog, scan
 from orchestrator.alerts.decode import decode_sample
 from orchestrator.cli.console import say
@@ -18,12 +16,6 @@ from orchestrator.language.reference import ReferenceData
 from orchestrator.language.reference_files import LoadedReference, load_reference
 from orchestrator.language.simulator import Coverage, simulate_all
 from orchestrator.settings import load_settings
-
-
-def add_to(app: App) -> None:
-    """Add the commands."""
-    app.command(check)
-    app.command(run_tests, name="test")
 
 
 def check(*files: Path, json: bool = False, form: Form = "text") -> None:

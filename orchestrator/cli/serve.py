@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import structlog
-from cyclopts import App
 
 from orchestrator.audit.greeting import greet
 from orchestrator.bootstrap import Tocsin, connected
@@ -25,12 +24,6 @@ from orchestrator.settings import Settings, load_settings
 
 log = structlog.get_logger()
 ROLES = ("intake", "worker", "keeper")
-
-
-def add_to(app: App) -> None:
-    """Add the commands."""
-    for command in (serve, intake, worker, keeper):
-        app.command(command)
 
 
 def serve() -> NoReturn:

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
-from cyclopts import App
 from sqlalchemy.exc import DBAPIError
 
 from orchestrator.audit.database import greet as greet_postgres
@@ -28,12 +27,6 @@ from orchestrator.workflow.client import connect
 
 PATIENCE = 5.0
 """seconds in which a server says that it is there"""
-
-
-def add_to(app: App) -> None:
-    """Add the commands."""
-    for command in (up, status, down):
-        app.command(command)
 
 
 async def up(*, ephemeral: bool = False) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import orjson
 import yaml
-from cyclopts import App
 from rich.text import Text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -24,11 +23,6 @@ from orchestrator.versions.registry import short
 STATES = {"in force": "green", "broken": "red bold", "removed": "dim", "not in force": "yellow"}
 MARKS = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow"), "moved": (">", "cyan")}
 WIDE = 120
-
-
-def add_to(app: App) -> None:
-    """Add the command."""
-    app.command(playbooks)
 
 
 async def playbooks(name: str | None = None, *, json: bool = False) -> None:
@@ -194,4 +188,4 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
-__all__ = ["add_to", "playbooks", "say_broken"]
+__all__ = ["playbooks", "say_broken"]
