@@ -31,6 +31,7 @@ COMMANDS = {
     "lists": {"lists": "lists"},
     "alerts": {"send": "send", "run": "run", "explain": "explain"},
     "approvals": {"approvals": "approvals", "approve": "approve", "deny": "deny", "answer": "answer"},
+    "cancel": {"cancel": "cancel"},
     "audit": {"audit": "audit"},
 }
 """what each module holds; it is read when one of its commands is asked for, since all together take seconds"""

@@ -12,7 +12,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from orchestrator.actions.gateway import told
-from orchestrator.audit.database import storable, transaction
+from orchestrator.audit.database import single_statement, storable, transaction
 from orchestrator.audit.events import Event, record, to_json
 from orchestrator.contract.values import Severity
 from orchestrator.workflow.joining import HELD, is_holder, take_in, tally
@@ -70,6 +70,9 @@ END = text("""
 UPDATE tocsin.run SET state = :state, failed_step = :failed_step, error = CAST(:error AS jsonb),
     ending = CAST(:ending AS jsonb), ended_by = :ended_by, ended_at = clock_timestamp()
 WHERE run = :run AND (ended_at IS NULL OR ended_by <> :ended_by) RETURNING 1
+""")
+WORKFLOW = text("""
+SELECT workflow_id FROM tocsin.run WHERE run = :name OR workflow_id = :name ORDER BY ended_at DESC NULLS FIRST LIMIT 1
 """)
 VOID = text("""
 UPDATE tocsin.approval SET state = 'void', decided_at = clock_timestamp() WHERE run = :run AND state = 'waiting'
@@ -241,3 +244,9 @@ async def _start(connection: AsyncConnection, begin: Begin, execution: str) -> B
 
 def _event(kind: str, begin: Begin, body: dict[str, object]) -> Event:
     return Event(type=kind, run=begin.context.run, subject=begin.alert_key, body=body)
+
+
+async def workflow_of(engine: AsyncEngine, name: str) -> str:
+    """The workflow id of the newest run of this name; a name that no run has yet is taken for a workflow id."""
+    async with single_statement(engine) as connection:
+        return (await connection.execute(WORKFLOW, {"name": name})).scalar() or name

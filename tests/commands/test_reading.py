@@ -87,6 +87,16 @@ async def test_without_any_servers_a_command_says_what_to_do(site: Site) -> None
     }  # fmt: skip
 
 
+async def test_without_a_worker_a_cancellation_waits_and_the_exit_code_is_3(site: Site, engine: AsyncEngine) -> None:
+    """It is taken up as soon as a worker runs again."""
+    with site.running("serve") as process:
+        await process.says("intake.assigned", 60)
+        _, row = await asked(site, engine)
+    done = await site.tocsin("cancel", row.workflow_id, "--wait", "1")
+    assert done.returncode == 3
+    assert one_line(done.stderr).startswith("asked for, and the run has not ended within 1 s")
+
+
 async def test_whoever_has_read_enough_is_no_mistake(site: Site) -> None:
     """As in `tocsin check | head -1`: no traceback follows."""
     command = [sys.executable, "-m", "orchestrator.cli.main", "status", "--json"]
