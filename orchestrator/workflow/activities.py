@@ -13,6 +13,7 @@ import structlog
 from temporalio import activity
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
 
 from orchestrator.actions.gateway import Gateway
 from orchestrator.errors import ActionFailed, TocsinError
@@ -36,7 +37,7 @@ from orchestrator.workflow.messages import (
     Void,
 )
 from orchestrator.workflow.questions import Questions, Recorded, approval_id, digest_shown, question_digest
-from orchestrator.workflow.sub_runs import failure_of, outcome_of
+from orchestrator.workflow.sub_runs import failure_of, forgotten, outcome_of
 
 log = structlog.get_logger()
 GRACE = 5.0
@@ -153,7 +154,10 @@ class Activities:
 
     @activity.defn
     async def attend(self, run: str) -> SubOutcome:
-        """Wait for the end of a sub-playbook that another execution of the calling run started."""
+        """Wait for the end of a sub-playbook that another execution of the calling run started.
+
+        What Temporal remembers no more is an unknown outcome: asking again would never end.
+        """
         handle = self._client.get_workflow_handle(run)
         waiting = asyncio.ensure_future(handle.result())
         while not waiting.done():
@@ -163,6 +167,10 @@ class Activities:
             return outcome_of(waiting.result())
         except WorkflowFailureError as error:
             return failure_of(error.cause)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            return forgotten(run)
 
     @activity.defn
     @_edge

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+import structlog
 from temporalio.client import (
     Client,
     Schedule,
@@ -25,8 +26,10 @@ from orchestrator.workflow.messages import RunStart
 from orchestrator.workflow.search_attributes import of_run
 from orchestrator.workflow.visible import one_line
 
+log = structlog.get_logger()
 PREFIX = "tocsin/"
 SEVERITY = "informational"
+TAKEN = "another site on this namespace has a schedule of this name: each site needs a namespace of its own"
 CATCH_UP = {"skip": timedelta(minutes=1), "run": timedelta(days=365)}
 """how late a start may be, by what becomes of one that was missed"""
 
@@ -51,14 +54,10 @@ class Schedules:
 
     async def _known(self) -> AsyncIterator[str]:
         async for one in await self._client.list_schedules():
-            # those of other sites on the same namespace have another task queue
-            action = one.schedule.action if one.schedule else None
-            if one.id.startswith(PREFIX) and action is not None and await self._is_ours(one.id):
-                yield one.id
-
-    async def _is_ours(self, name: str) -> bool:
-        action = (await self._client.get_schedule_handle(name).describe()).schedule.action
-        return isinstance(action, ScheduleActionStartWorkflow) and action.task_queue == self._task_queue
+            if one.id.startswith(PREFIX) and one.schedule is not None:
+                described = await self._client.get_schedule_handle(one.id).describe()
+                if self._ours(described.schedule):
+                    yield one.id
 
     async def _remove(self, name: str) -> None:
         try:
@@ -73,11 +72,19 @@ class Schedules:
             await self._client.create_schedule(name, made)
         except ScheduleAlreadyRunningError:
 
-            def update(there: ScheduleUpdateInput) -> ScheduleUpdate:
+            def update(there: ScheduleUpdateInput) -> ScheduleUpdate | None:
+                if not self._ours(there.description.schedule):
+                    log.error("schedule.taken", schedule=name, why=TAKEN)
+                    return None
                 # who has paused it in Temporal wants it so
                 return ScheduleUpdate(replace(made, state=there.description.schedule.state))
 
             await self._client.get_schedule_handle(name).update(update)
+
+    def _ours(self, schedule: Schedule) -> bool:
+        """Those of other sites on the same namespace have another task queue."""
+        action = schedule.action
+        return isinstance(action, ScheduleActionStartWorkflow) and action.task_queue == self._task_queue
 
 
 def schedule_of(playbook: Playbook, task_queue: str) -> Schedule:

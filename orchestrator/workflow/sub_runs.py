@@ -146,5 +146,10 @@ def failure_of(cause: BaseException | None) -> SubOutcome:
     return _failed(f"the sub-playbook ended: {words}", FailureKind.UNKNOWN_OUTCOME)
 
 
+def forgotten(run: str) -> SubOutcome:
+    """What a run came to that Temporal remembers no more."""
+    return _failed(f"Temporal knows of no run {run} any more: nobody knows how it ended", FailureKind.UNKNOWN_OUTCOME)
+
+
 def _failed(message: str, kind: FailureKind = FailureKind.INVALID) -> SubOutcome:
     return SubOutcome(status=StepStatus.FAILED, error=StepError(kind=kind, message=message))

@@ -6,9 +6,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
+from structlog.testing import capture_logs
+from temporalio.client import ScheduleActionStartWorkflow, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.testing import ActivityEnvironment
 
+from orchestrator.errors import FailureKind
+from orchestrator.language.host import StepStatus
 from orchestrator.workflow import playbook_run
 from orchestrator.workflow.schedules import Schedules
 from tests.workflow.bench import Bench, an_alert, ask, block, eventually, metadata, playbook, ticket
@@ -151,6 +155,31 @@ async def test_a_scheduled_run_is_the_same_in_every_execution(monkeypatch: pytes
     assert told.count("step.ended") == 4
     assert await _executions(bench, bench.client.get_workflow_handle(rows[0].workflow_id), 2)
     assert (paused.paused, paused.note) == (True, "not this week")
+
+
+async def test_a_schedule_of_another_site_is_left_as_it_is(bench: Bench) -> None:
+    """Two sites on one namespace, which is a mistake: neither takes the other's runs away, and the log says so."""
+    made = playbook([ticket()], name="weekly", trigger={"schedule": {"cron": "0 8 * * 1"}})
+    ours, theirs = Schedules(bench.client, bench.task_queue), Schedules(bench.client, "another-site")
+    await ours.follow([made])
+    with capture_logs() as logged:
+        await theirs.follow([made])
+    await theirs.follow([])
+    action = (await bench.client.get_schedule_handle("tocsin/weekly").describe()).schedule.action
+    await ours.follow([])
+
+    assert isinstance(action, ScheduleActionStartWorkflow)
+    assert action.task_queue == bench.task_queue
+    assert [(one["event"], one["schedule"]) for one in logged] == [("schedule.taken", "tocsin/weekly")]
+
+
+async def test_a_sub_playbook_that_temporal_has_forgotten_has_an_unknown_outcome(bench: Bench) -> None:
+    """Whoever waits for it is not left waiting for ever."""
+    outcome = await ActivityEnvironment().run(bench.activities().attend, "sub/s/gone")
+    assert outcome.status is StepStatus.FAILED
+    assert outcome.error is not None
+    assert outcome.error.kind is FailureKind.UNKNOWN_OUTCOME
+    assert "no run sub/s/gone any more" in outcome.error.message
 
 
 async def test_what_is_under_way_goes_on_as_it_began(monkeypatch: pytest.MonkeyPatch, bench: Bench) -> None:
