@@ -19,6 +19,8 @@ from orchestrator.language.model import (
 )
 
 Path = tuple[str, ...]
+OWN_WORDS = frozenset({"on_error", "on_failure", "undo_on_failure", "then", "else", "default"})
+"""what stands in paths beside the ids of steps, and so is none"""
 _ITEM = re.compile(r"([0-9]+):[0-9a-f]{12}")
 _TURN = re.compile(r"turn ([0-9]+)")
 

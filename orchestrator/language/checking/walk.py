@@ -29,6 +29,7 @@ from orchestrator.language.model import (
     WaitStep,
     inside,
 )
+from orchestrator.language.paths import OWN_WORDS
 from orchestrator.language.yaml_reader import Document, Path
 
 Rule = Callable[["Checker", Any, Path, Around], Any]
@@ -84,6 +85,9 @@ class Checker(Base):
     def _unique_ids(self) -> None:
         first: dict[str, Path] = {}
         for path, step in self.located():
+            if step.id in OWN_WORDS:
+                message = f"no step can have the id `{step.id}`: the ledger's keys say by this word where a step stands"
+                self.say((*path, "id"), "reserved_id", message, f"choose another one, as `{step.id}_step`")
             if step.id in first:
                 place = self.document.place((*first[step.id], "id"))
                 message = f"the id `{step.id}` stands at line {place.line} already"
