@@ -16,6 +16,7 @@ from orchestrator.alerts.alert import Alert
 from orchestrator.contract import Capability
 from orchestrator.errors import ExpressionError, Finding, FindingLevel, Place
 from orchestrator.language.checking.around import Around, Paths, scope_of
+from orchestrator.language.checking.names import StepNames
 from orchestrator.language.expressions import checked, compile_condition, compile_template, compile_value
 from orchestrator.language.expressions.compiled import Expression, Template
 from orchestrator.language.expressions.kinds import (
@@ -99,6 +100,11 @@ class Base:
         self.covered: dict[str, str] = {
             name: step.id or "" for step in every_step(self.lists) for name in covers_of(step)
         }
+
+    @cached_property
+    def step_names(self) -> StepNames:
+        """What tests may call the steps."""
+        return StepNames(self.model, self.library.playbooks)
 
     def steps_of(self, kind: type[S]) -> Iterator[S]:
         """Every step of a kind, wherever it stands."""
