@@ -19,6 +19,8 @@ from orchestrator.language.model import (
 )
 
 Path = tuple[str, ...]
+OWN_WORDS = frozenset({"on_error", "on_failure", "undo_on_failure", "then", "else", "default"})
+"""what stands in paths beside the ids of steps, and so is none"""
 _ITEM = re.compile(r"([0-9]+):[0-9a-f]{12}")
 _TURN = re.compile(r"turn ([0-9]+)")
 
@@ -87,3 +89,15 @@ def shown(path: Path) -> str:
         elif turn := _TURN.fullmatch(part):
             parts.append(f"{path[place - 1]}[{int(turn[1]) - 1}]")
     return ".".join([*parts, *path[-1:]])
+
+
+def step_names(prefixes: tuple[str, ...], shown: str, name: str) -> tuple[str, ...]:
+    """What a test may call a step, the most special first; `prefixes` are of the steps that call its playbook."""
+    told = [f"{prefix}{one}" for prefix in prefixes for one in (shown, name)]
+    return tuple(dict.fromkeys((*told, shown, name)))
+
+
+def prefixes_below(prefixes: tuple[str, ...], shown: str, name: str) -> tuple[str, ...]:
+    """What stands before the names of the steps of the playbook that this step calls, the most special first."""
+    told = (f"{prefix}{one}." for prefix in prefixes or ("",) for one in (shown, name))
+    return tuple(dict.fromkeys(told))

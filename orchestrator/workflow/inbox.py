@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from orchestrator.alerts.requests import encoded
 from orchestrator.contract.values import Severity
 from orchestrator.language.host import Joined
-from orchestrator.workflow.messages import Carried, JoinedAlert, RunStart, SeverityName
+from orchestrator.workflow.messages import Carried, JoinedAlert, RunStart, SeverityName, TakenAlert
 
 MOST_JOINED = 100
 """joined alerts that expressions see; the count goes on"""
@@ -59,7 +59,7 @@ class Joining:
         self._mine = {start.alert_key, *(one.alert_key for one in carried.joined)}
         self._mine |= {one.alert_key for _, one in carried.latest}
         self._trimmed = carried.trimmed
-        self._looked_at: set[tuple[str, str | None]] = set()
+        self._looked_at: set[tuple[object, ...]] = set()
         self._first = list(carried.joined)
         self._latest: deque[tuple[int, JoinedAlert]] = deque(carried.latest, maxlen=MOST_LATEST)
         self.seen = carried.count
@@ -75,6 +75,18 @@ class Joining:
 
     def _is_new(self, one: JoinedAlert) -> bool:
         return one.alert_key not in self._mine and one.identity not in self._looked_at
+
+    def slim(self, one: JoinedAlert) -> TakenAlert:
+        """The alert as it is claimed. Only runs pass alerts on without content: one that comes so is of nobody's."""
+        nobodys = not one.alert and one.alert_key not in self.passed_on
+        return TakenAlert(
+            alert_key=one.alert_key,
+            content="" if nobodys else one.content,
+            whole=bool(one.alert),
+            severity=one.severity,
+            may_start=one.may_start,
+            reason=one.reason,
+        )
 
     def add(self, alerts: Iterable[JoinedAlert]) -> None:
         """These are the run's own now; the next step sees them."""
@@ -108,9 +120,9 @@ class Joining:
 
     def drop(self, alerts: Iterable[JoinedAlert]) -> None:
         """These are dealt with, and no step runs any more."""
-        keys = {one.alert_key for one in alerts}
-        self.unseen = [one for one in self.unseen if one.alert_key not in keys]
-        self.inbox.arrived = [one for one in self.inbox.arrived if one.alert_key not in keys]
+        dealt_with = {one.identity for one in alerts}
+        self.unseen = [one for one in self.unseen if one.identity not in dealt_with]
+        self.inbox.arrived = [one for one in self.inbox.arrived if one.identity not in dealt_with]
 
     def rest(self) -> list[JoinedAlert]:
         """What no step has seen, each alert once."""
@@ -185,5 +197,5 @@ def _fitting(alerts: Sequence[JoinedAlert], largest: int = LARGEST) -> tuple[Joi
     kept, size = [], 0
     for one in alerts[:MOST_PASSED_ON]:
         size += len(encoded(one.alert))
-        kept.append(one if size <= largest else one.model_copy(update={"alert": {}, "reason": {}}))
+        kept.append(one if size <= largest else one.without_content())
     return tuple(kept)

@@ -13,13 +13,16 @@ from orchestrator.contract.values import Severity
 from orchestrator.language.host import RunContext
 from orchestrator.workflow.messages import TakeIn, TakenAlert
 
-# one without content is only counted, so its key and its run are enough
+# the digest covers the severity, which only the content can prove: of one without, what intake recorded has to say so
 RECORDED = text("""
-SELECT place - 1 AS place FROM unnest(CAST(:keys AS text[]), CAST(:contents AS text[])) WITH ORDINALITY
-    AS taken (key, content, place)
+SELECT place - 1 AS place FROM unnest(CAST(:keys AS text[]), CAST(:contents AS text[]), CAST(:wholes AS boolean[]),
+    CAST(:severities AS text[]), CAST(:may_start AS boolean[])) WITH ORDINALITY
+    AS taken (key, content, whole, severity, may_start, place)
 WHERE EXISTS (SELECT FROM tocsin.start_request AS asked WHERE asked.alert_key = taken.key AND playbook = :playbook
-              AND workflow_id = :workflow_id
+              AND workflow_id = :workflow_id AND asked.may_start = taken.may_start
               AND (taken.content IS NULL OR asked.content = decode(taken.content, 'hex')))
+    AND (taken.whole OR EXISTS (SELECT FROM tocsin.alert AS known
+                                WHERE known.key = taken.key AND known.severity = taken.severity))
 """)
 # in one order whoever claims, so that two runs that want the same alerts wait for one another and no more
 CLAIM_ALL = text("""
@@ -68,9 +71,11 @@ async def take_in(connection: AsyncConnection, taken: TakeIn) -> list[int]:
 
 
 async def _recorded(connection: AsyncConnection, taken: TakeIn) -> set[int]:
-    """The places of the alerts that intake recorded for this run, with this content."""
+    """The places of the alerts that intake recorded for this run, with what they say of themselves."""
     values = {
         "keys": [one.alert_key for one in taken.alerts], "contents": [one.content for one in taken.alerts],
+        "wholes": [one.whole for one in taken.alerts], "severities": [one.severity for one in taken.alerts],
+        "may_start": [one.may_start for one in taken.alerts],
         "playbook": taken.context.playbook, "workflow_id": taken.context.workflow_id,
     }  # fmt: skip
     return set((await connection.execute(RECORDED, values)).scalars())

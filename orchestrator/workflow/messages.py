@@ -35,7 +35,11 @@ Name = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f
 
 
 class JoinedAlert(Message):
-    """An alert that joins an open run. `alert` is empty where there were too many to carry: it counts all the same."""
+    """An alert that joins an open run.
+
+    `alert` is empty where a run had too many to pass on: it counts all the same, and `left_out` is the digest of what
+    it held. No Signal of ours comes without.
+    """
 
     alert: dict[str, Any]
     alert_key: Name
@@ -43,16 +47,23 @@ class JoinedAlert(Message):
     run: Name
     reason: dict[str, Any] = {}
     may_start: bool = True
+    left_out: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
 
     @cached_property
     def content(self) -> str | None:
-        """The digest of what intake recorded with its request to start this; None where the content was left out."""
-        return content_digest(self.run, self.alert_key, self.severity, self.alert) if self.alert else None
+        """The digest of what intake recorded with its request to start this; None where nobody knows any more."""
+        if not self.alert:
+            return self.left_out
+        return content_digest(self.run, self.alert_key, self.severity, self.alert)
 
     @property
-    def identity(self) -> tuple[str, str | None]:
+    def identity(self) -> tuple[str, str | None, str, bool]:
         """Which alert it says that it is, and what it says of it: only one of those who say so is right."""
-        return self.alert_key, self.content
+        return self.alert_key, self.content, self.severity, self.may_start
+
+    def without_content(self) -> JoinedAlert:
+        """The same for where there is no room for more than that it came."""
+        return self.model_copy(update={"alert": {}, "reason": {}, "left_out": self.content})
 
 
 class Carried(Message):
@@ -157,11 +168,13 @@ class Begun(Message):
 
 
 class TakenAlert(Message):
-    """An alert to claim, with the digest of its content, where the run has any."""
+    """An alert to claim, with the digest of its content; only where it is `whole` does the run have that itself."""
 
     alert_key: Name
     content: str | None = None
+    whole: bool = True
     severity: SeverityName
+    may_start: bool = True
     reason: dict[str, Any] = {}
 
 

@@ -234,9 +234,9 @@ def _read(args: Sequence[RawValue]) -> RunStart:
 
 
 def _pretends(start: RunStart) -> bool:
-    """Whether somebody who pressed Start says what only the server, or the run that calls a sub-playbook, can say."""
+    """Whether somebody who pressed Start says what only the server, or a run of ours, can say."""
     called = (start.event, start.case, start.site, start.within, start.depth) != (None, None, None, (), 0)
-    return start.carried is not None or (called and start.how in ("alert", "manual"))
+    return start.carried is not None or bool(start.inbox) or (called and start.how in ("alert", "manual"))
 
 
 def _scheduled(start: RunStart) -> RunStart:
@@ -331,7 +331,7 @@ def _joining(args: Sequence[RawValue]) -> list[JoinedAlert]:
     """The alerts of a Signal; one that nobody of ours sent may hold anything, and is nothing then."""
     alerts = _payload(args, list[JoinedAlert])
     if isinstance(alerts, list):
-        return alerts
+        return [one if one.alert else one.model_copy(update={"left_out": None}) for one in alerts]
     workflow.logger.warning("a Signal `join` that holds no alerts was left aside")
     return []
 

@@ -40,7 +40,6 @@ from orchestrator.workflow.messages import (
     JoinedAlert,
     ReadAnswers,
     TakeIn,
-    TakenAlert,
     Undo,
     Void,
 )
@@ -194,10 +193,7 @@ class TemporalHost:
 
     async def _claim(self, alerts: Sequence[JoinedAlert], how: Literal["joined", "counted"]) -> list[int]:
         """The places of those that are the run's own now."""
-        slim = tuple(
-            TakenAlert(alert_key=one.alert_key, content=one.content, severity=one.severity, reason=one.reason)
-            for one in alerts
-        )
+        slim = tuple(map(self._joining.slim, alerts))
         passed_on = tuple(one.alert_key for one in alerts if one.alert_key in self._joining.passed_on)
         taken = TakeIn(context=self.context, alerts=slim, how=how, passed_on=passed_on)
         return await self.local("take_in", taken, list[int], summary=f"{len(alerts)} alerts {how}")

@@ -68,6 +68,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
         steps(f"{LOOK}  on_error: continue\n{SCORE}"),
         steps(f"{LOOK}  on_error: continue\n  default: {{score: 0}}\n{SCORE}"),
     ),
+    "reserved_id": (steps(LOOK.replace("id: look", "id: on_error")), steps(LOOK)),
     "duplicate_id": (steps(LOOK + LOOK), steps(LOOK + LOOK.replace("id: look", "id: again"))),
     "no_end": (steps(BLOCK.replace("for: 1h", "verify: wait")), steps(BLOCK.replace("for: 1h", "keep: true"))),
     "needless": (steps(f"{LOOK}  for: 1h"), steps(BLOCK)),

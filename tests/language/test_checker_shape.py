@@ -8,6 +8,7 @@ import pytest
 
 from orchestrator.errors import FilesRefused
 from orchestrator.language.loader import load_playbook, load_playbooks
+from orchestrator.language.paths import OWN_WORDS
 from tests.language.checked import CAPABILITIES, HEAD, TESTS, codes, found, only, steps, told
 
 LOOK = '- id: look\n  action: intel.lookup_ip\n  with: {ip: "{{ alert.source.ip }}"}\n'
@@ -168,3 +169,16 @@ def test_keys_may_come_in_any_order_and_conditions_may_be_plain_truth() -> None:
     """`when: true` is YAML's own truth value."""
     text = f"{TESTS}steps:\n  - with: {{ip: 192.0.2.1}}\n    when: true\n    action: intel.lookup_ip\n{HEAD}"
     assert codes(text) == []
+
+
+@pytest.mark.parametrize("word", sorted(OWN_WORDS))
+def test_a_word_that_the_paths_of_a_run_have_already_is_no_id(word: str) -> None:
+    """A step inside `do` with the id `on_error` would have the ledger key of one that follows a failure of it."""
+    group = f"- id: group\n  do:\n    - id: {word}\n      wait: {{for: 1s}}\n  on_error:\n    - wait: {{for: 1s}}\n"
+    finding = only(steps(group))
+    assert (finding.code, finding.place.line) == ("reserved_id", 8)
+    assert told(finding) == (
+        f"no step can have the id `{word}`: the ledger's keys say by this word where a step stands; "
+        f"choose another one, as `{word}_step`"
+    )
+    assert codes(steps(group.replace(f"id: {word}", f"id: {word}_step"))) == []

@@ -43,7 +43,7 @@ def test_a_trigger_that_can_never_hold_is_said_to_be_so(never: str, possible: st
         ('alert.source.port == "22"', "there are no conversions"),
         ("alert.confidence > 900", "can never be above 900"),
         ("alert.attack | intersect([1])", "there are no conversions"),
-        ("alert.source.ip in lists.own", "no name 'lists' here"),
+        ("alert.source.ip in lists.own", "`lists` are read when a run begins"),
         ("steps.a.ok", "no name 'steps' here"),
         ("alert.user |", "something is missing at its end"),
         ("alert.title | sizze", "no filter is named 'sizze'"),
@@ -165,3 +165,22 @@ def test_lists_and_calendars_are_known_by_name_and_by_the_type_of_their_entries(
     assert codes(steps(text % "vip")) == []
     computed = only(steps("- when: alert.user.name in lists[alert.title]\n  stop: success"), known)
     assert (computed.code, computed.hint) == ("site", "write the name itself, as in `lists.name`")
+
+
+@pytest.mark.parametrize("word", ["match", "joins", "key"])
+@pytest.mark.parametrize(
+    ("kind", "condition"),
+    [("lists", "alert.source.ip in lists.bad"), ("calendars", "alert.time is within(calendars.office)")],
+)
+def test_what_starts_a_run_is_about_the_alert_alone(word: str, kind: str, condition: str) -> None:
+    """Lists and calendars are read when a run begins; its steps may ask them."""
+    trigger = {"match": "alert.source.ip and alert.user", "key": "alert.source.ip", "joins": "alert.source.ip"}
+    trigger[word] = condition if word == "key" else f"{trigger[word]} and {condition}"
+    written = "".join(f"  {one}: {says}\n" for one, says in trigger.items())
+    finding = only(steps(WAIT, head=f"title: A playbook\ntrigger:\n{written}"))
+    assert told(finding) == (
+        f"`{word}` is about the alert alone: `{kind}` are read when a run begins, and this comes before; "
+        "let the first step be a `stop: success` with a `when:` that asks"
+    )
+    stop = f"- stop: success\n  unless: {condition}\n"
+    assert codes(steps(f"{stop}{WAIT}")) == []

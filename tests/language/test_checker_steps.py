@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.language.checked import codes, errors, found, inside, only, site, steps, told
+from tests.language.checked import HEAD, codes, errors, found, inside, only, site, steps, told
 
 LOOK = '- id: look\n  action: intel.lookup_ip\n  with: {ip: "{{ alert.source.ip }}"}\n'
 SCORE = "- stop: success\n  message: '{{ steps.look.output.score }}'\n"
@@ -321,3 +321,46 @@ def test_a_path_without_braces_is_told_to_be_only_text() -> None:
     assert codes(steps(text % "the alert.title of it")) == []
     assert codes(steps(text % "'{{ alert.title }}'")) == []
     assert codes(steps(text % "example.org")) == []
+
+
+@pytest.mark.parametrize(
+    "early",
+    [
+        "- stop: success\n  when: alert.host\n",
+        "- if: alert.host\n  then:\n    - stop: success\n",
+        "- action: intel.lookup_ip\n  with: {ip: '{{ alert.source.ip }}'}\n  on_error:\n    - stop: success\n",
+        "- for_each:\n    items: alert.observables\n    steps:\n      - set: {found: 1}\n      - stop: success\n",
+        "- parallel:\n    - stop: success\n      when: alert.host\n    - wait: {for: 1s}\n",
+    ],
+)
+def test_outputs_are_made_also_where_a_stop_ends_the_run_before_its_last_step(early: str) -> None:
+    """What is only brought later may be absent then; what came before, or has a default, is there."""
+    head = HEAD + "outputs:\n  what: '{{ %s }}'\n"
+    given = f"{early}- set: {{found: 2}}\n"
+    missing = only(steps(given, head=head % "vars.found"))
+    assert (missing.code, missing.hint) == ("may_be_absent", "a run may end without it; add `| default(...)`")
+    assert codes(steps(given, head=head % "vars.found | default(0)")) == []
+    assert codes(steps(f"- set: {{found: 3}}\n{given}", head=head % "vars.found")) == []
+    told_of_step = only(steps(early + LOOK, head=head % "steps.look.output.score"))
+    assert told_of_step.hint == "a run may end without it; give `look` a `default:`, or add `| default(...)`"
+    assert codes(steps(f"{early}{LOOK}  default: {{score: 0}}\n", head=head % "steps.look.output.score")) == []
+    assert codes(steps(early + LOOK, head=head % "steps.look.status")) == []
+
+
+def test_every_way_to_the_end_of_a_run_may_bring_what_the_outputs_read() -> None:
+    """One that always stops does not come to the last step; a `stop: failure` gives no outputs."""
+    head = HEAD + "outputs:\n  what: '{{ vars.found }}'\n"
+    either = "- if: alert.host\n  then:\n    - set: {found: 1}\n    - stop: success\n  else:\n    - set: {found: 2}\n"
+    assert codes(steps(either, head=head)) == []
+    assert codes(steps(f"{either.replace('found: 2', 'other: 2')}", head=head)) == ["may_be_absent"]
+    assert codes(steps("- set: {found: 1}\n- stop: success\n", head=head)) == []
+    assert codes(steps("- stop: failure\n  when: alert.host\n- set: {found: 1}\n", head=head)) == []
+
+
+def test_what_a_condition_asked_for_may_be_absent_where_a_stop_ends_the_run_before() -> None:
+    """The guard holds for what comes after it only."""
+    head = HEAD + "outputs:\n  what: '{{ alert.host.name }}'\n"
+    assert codes(steps("- stop: success\n  unless: alert.host.name\n- wait: {for: 1s}\n", head=head)) == [
+        "may_be_absent"
+    ]
+    assert codes(steps("- stop: failure\n  unless: alert.host.name\n- wait: {for: 1s}\n", head=head)) == []

@@ -86,6 +86,7 @@ def test_a_sample_is_one_that_there_is() -> None:
         ("answers: {asked: {verdit: good, verdict: good}}", "the question has no field `verdit`; did you mean"),
         ("answers: {asked: {score: 5}}", "`asked` needs `verdict`"),
         ("answers: {asked: {verdict: good, trust: sigend}}", "did you mean `signed`?"),
+        ("answers: {asked: {verdict: good, by: 7}}", "`by` is text, and this is 7"),
         ("joins: [{after: 5, alert: {}}]", "5 has no unit"),
         ("joins: [{after: 5m, alert: {sevrity: low}}]", "did you mean `severity`?"),
         ("at: tomorrow", "`at`: 'tomorrow' is no time"),
@@ -108,6 +109,9 @@ def test_what_a_test_says_fits_the_playbook(words: str, says: str) -> None:
         ("calls: [{intel.lookup_ip: {ip: 1.2.3}}]", "`ip`: '1.2.3'"),
         ("not_called: [firewall.blok_ip]", "did you mean `firewall.block_ip`?"),
         ("undone: [blok]", "no step has the id `blok`; did you mean `block`?"),
+        ("undone: [look.block]", "no step has the id `look.block`; did you mean `block`?"),
+        ("undone: [sure]", "`sure` does nothing that could be undone: it is `approval:`"),
+        ("asked: [look]", "`look` asks nobody: it is `action:`"),
         ("asked: [shure]", "no step has the id `shure`; did you mean `sure`?"),
         ("outputs: {score: 1}", "the playbook gives no `score`"),
         ("ends: succes", "did you mean `success`?"),
@@ -149,6 +153,92 @@ def test_what_a_sub_playbook_answers_are_its_outputs() -> None:
         assert all_of({"p": with_test(f"given: {{steps.call: {good}}}", of=of), "called": called}).findings == ()
     (wrong,) = all_of({"p": with_test("given: {steps.call: {scroe: 7}}", of=of), "called": called}).findings
     assert told(wrong) == "the answer has no `scroe`; did you mean `score`?"
+
+
+LOOP = """
+- id: people
+  for_each:
+    items: [ann, bob]
+    steps:
+      - {id: asked, ask: {text: "Was it you?"}}
+      - id: look
+        action: intel.lookup_ip
+        with: {ip: "{{ alert.source.ip }}"}
+        all_routes: true
+"""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "says"),
+    [
+        (
+            'given: {"people[0].look": {score: 5}}',
+            'given: {"peple[0].look": {score: 5}}',
+            "did you mean `steps.people[0].look`?",
+        ),
+        (
+            'given: {"steps.people[1].look": {score: 5}}',
+            'given: {"people.look": {score: 5}}',
+            "did you mean `steps.people[0].look`?",
+        ),
+        (
+            'answers: {"people[0].asked": done}',
+            'answers: {"persons[0].asked": done}',
+            "did you mean `people[0].asked`?",
+        ),
+        ('given: {"people[0].look": {score: 5}}', 'given: {"people[0].look": {scroe: 5}}', "did you mean `score`?"),
+    ],
+)
+def test_one_item_of_a_loop_is_told_by_the_loop_that_it_is_of(right: str, wrong: str, says: str) -> None:
+    """By any other name it would be told for nothing."""
+    assert codes(with_test(right, of=LOOP)) == []
+    assert says in told(only(with_test(wrong, of=LOOP)))
+
+
+ABOVE = "- {id: contain, playbook: called}\n"
+CALLED = sub(
+    """
+    - {id: sure, approval: {ask: "?", covers: [held]}}
+    - {id: held, action: firewall.block_ip, with: {ip: 203.0.113.7}, for: 1h}
+    - {id: everyone, action: intel.lookup_ip, with: {ip: 203.0.113.7}, all_routes: true}
+    - for_each:
+        items: [ann, bob]
+        steps:
+          - {id: which, ask: {text: "Which?", fields: {verdict: [good, bad]}}}
+    """,
+    "title: Called\n",
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("answers: {contain.sure: approve}, expect: {asked: [contain.sure], undone: [held]}", None),
+        ("answers: {sure: approve, 'contain.for_each#1[0].which': {verdict: bad}}, expect: {asked: [sure]}", None),
+        ("answers: {contain.sur: approve}, expect: {}", "the id `contain.sur`; did you mean `contain.sure`?"),
+        ("answers: {contan.sure: approve}, expect: {}", "the id `contan.sure`; did you mean `contain.sure`?"),
+        ("answers: {contain.sure: {verdict: good}}, expect: {}", "is no answer to an approval"),
+        ("answers: {contain.which: {verdict: god}}, expect: {}", "did you mean `good`?"),
+        ("expect: {asked: [contain.held]}", "`contain.held` asks nobody: it is `action:`"),
+        ("given: {contain.held: {blocked: true}}, expect: {}", None),
+        ("given: {steps.contain.held: {bloked: true}}, expect: {}", "did you mean `blocked`?"),
+        ("given: {intel.lookup_ip: {answers: [{score: 5}], failed: [timeout]}}, expect: {}", None),
+        ("given: {intel.lookup_ip: {answers: [{scroe: 5}]}}, expect: {}", "did you mean `score`?"),
+    ],
+)
+def test_the_steps_of_a_sub_playbook_are_told_by_the_step_that_calls_it(words: str, says: str | None) -> None:
+    """Its questions, and what its actions answer."""
+    text = steps(ABOVE, tests=f"{TESTS}  - {{name: more, alert: {ALERT}, {words}}}\n")
+    told_of = [told(one) for one in all_of({"p": text, "called": CALLED}).findings]
+    assert (len(told_of), says is None or says in told_of[0]) == (0 if says is None else 1, True)
+
+
+def test_nothing_is_said_of_the_steps_of_a_sub_playbook_that_cannot_be_read() -> None:
+    """Of the playbook itself it is."""
+    text = steps(
+        ABOVE, tests=f"{TESTS}  - {{name: more, alert: {ALERT}, answers: {{contain.sure: deny}}, expect: {{}}}}\n"
+    )
+    assert "test" not in [one.code for one in all_of({"p": text, "called": "title: [\n"}).findings]
 
 
 def test_inputs_of_a_test_fit_those_of_the_playbook() -> None:

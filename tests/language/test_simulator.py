@@ -359,6 +359,45 @@ def test_an_answer_may_say_how_far_it_is_known_who_gave_it() -> None:
     assert passes(steps, "{alert: {}, answers: {was_it_you: {yes: true}}, expect: {calls: []}}")
 
 
+@pytest.mark.parametrize("about", ["trust: sigend", "by: 7"])
+def test_an_answer_that_nobody_could_give_is_said(about: str) -> None:
+    """Who gives it is a text, and how far that is known one of four words."""
+    test = f"{{alert: {{}}, answers: {{asked: {{yes: true, {about}}}}}, expect: {{}}}}"
+    said = mistake("- {id: asked, ask: {text: '?', fields: {yes: boolean}}}", test)
+    assert said == "answers asked: `by` is a text, and `trust` one of signed, principal, unverified, silence"
+
+
+def test_each_item_of_a_loop_may_be_given_what_its_actions_answer() -> None:
+    """Named as for people: by the loop and the place; also in a sub-playbook, by the step that calls it."""
+    steps = """
+        - id: people
+          for_each:
+            items: [ann, bob]
+            steps:
+              - {id: seen, action: lab.look, with: {what: "{{ item }}"}}
+              - {id: told, action: lab.note, with: {what: "{{ item }} {{ steps.seen.output.value }}"}}
+    """
+    test = """
+        alert: {}
+        given: {"%s[1].seen": {value: 7}, seen: {value: 3}}
+        expect: {calls: [lab.look, lab.note: {what: ann 3}, lab.look, lab.note: {what: bob 7}]}
+    """
+    assert passes(steps, test % "people")
+    assert passes(steps, test % "steps.people")
+    called = playbook(steps, name="sub", trigger={})
+    for name in ("contain.people", "steps.contain.people"):
+        assert passes("- {id: contain, playbook: sub}", test % name, uses={"sub": called})
+    in_a_loop = """
+        - id: hosts
+          for_each: {items: [x, y], steps: [{id: contain, playbook: sub}]}
+    """
+    calls = "lab.look, lab.note: {what: ann 3}, lab.look, lab.note: {what: bob %s}"
+    given = '"hosts[1].contain.people[1].seen": {value: 9}, "contain.people[1].seen": {value: 7}'
+    calls = f"{calls % 7}, {calls % 9}"
+    test = f"{{alert: {{}}, given: {{{given}, contain.seen: {{value: 3}}}}, expect: {{calls: [{calls}]}}}}"
+    assert passes(in_a_loop, test, uses={"sub": called})
+
+
 def test_each_item_of_a_loop_may_get_an_answer_of_its_own() -> None:
     """By the loop and the place, counted from 0; else all get the one of the step."""
     steps = """

@@ -12,6 +12,10 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 
 from orchestrator.alerts.requests import StartRequest, content_digest
+from orchestrator.language.host import RunContext
+from orchestrator.workflow.claims import Claims
+from orchestrator.workflow.messages import TakeIn, TakenAlert
+from orchestrator.workflow.start import argument
 from tests.workflow.bench import Bench, an_alert, ask, block, eventually, look_up, playbook, ticket
 
 
@@ -159,6 +163,94 @@ async def test_a_forged_alert_does_not_stand_in_the_way_of_the_real_one(bench: B
         await handle.result()
 
     assert bench.target.asked == [f"open {second.title} of 1"]
+
+
+@pytest.mark.parametrize("change", [{"severity": "critical"}, {"severity": "low"}, {"may_start": False}, {}])
+async def test_an_alert_without_content_says_nothing_of_itself(bench: Bench, change: dict[str, Any]) -> None:
+    """With a real key, sent first: it neither makes the run more severe nor hides what the real alert holds."""
+    made = playbook(
+        [ask(), block(), ticket(title="{{ joined[0].title }} of {{ joined_count }}, {{ run.severity }}")],
+        key="alert.product.name",
+    )
+    second = an_alert()
+    async with bench.worker():
+        handle = await bench.start(made)
+        row = await bench.asked(handle)
+        (request,) = await bench.requests(made, second)
+        real = {"alert_key": second.key, "severity": request.severity, "run": request.run}
+        digest = content_digest(request.run, second.key, request.severity, request.alert)
+        await handle.signal("join", [{**real, "alert": {}, "left_out": digest, **change}])
+        await eventually(lambda: told_refused(bench, second.key))
+        await bench.starter.start([request])
+        await eventually(lambda: claimed(bench, second.key))
+        await bench.answer(handle, "deny", row)
+        await handle.result()
+
+    assert bench.target.asked == [f"open {second.title} of 1, {second.severity}"]
+
+
+async def test_an_alert_that_may_start_a_run_is_not_kept_from_it_by_a_copy_that_says_otherwise(bench: Bench) -> None:
+    """All of it is real but that it could only join: the copy is refused, and the alert gets its run."""
+    made = playbook([ask(), block()], key="alert.product.name")
+    second = an_alert()
+    async with bench.worker():
+        handle = await bench.start(made)
+        row = await bench.asked(handle)
+        (request,) = await bench.requests(made, second)
+        copy = {"alert": request.alert, "alert_key": second.key, "severity": request.severity, "run": request.run}
+        await handle.signal("join", [{**copy, "may_start": False}])
+        await eventually(lambda: told_refused(bench, second.key))
+        await bench.starter.start([request])
+        await eventually(lambda: claimed(bench, second.key))
+        await bench.answer(handle, "deny", row)
+        await eventually(lambda: bench.rows("SELECT 1 FROM tocsin.run WHERE run = :run", run=request.run))
+        await bench.answer(handle, "deny", await bench.asked(handle))
+        await handle.result()
+
+    assert (await bench.claims())[second.key] == ("started", request.run.rsplit("/", 1)[-1])
+
+
+async def test_a_start_that_brings_alerts_of_its_own_fails_at_once(bench: Bench) -> None:
+    """Only a run passes on what waited for the next one."""
+    made = playbook([block()], key="alert.product.name")
+    (request,) = await bench.requests(made, an_alert())
+    waiting = {"alert": {}, "alert_key": request.alert_key, "severity": "critical", "run": request.run}
+    forged = argument(request).model_dump() | {"inbox": [waiting]}
+    async with bench.worker():
+        with pytest.raises(WorkflowFailureError) as failure:
+            await bench.client.execute_workflow(
+                "contain", forged, id=f"by-hand-{bench.task_queue}", task_queue=bench.task_queue
+            )
+
+    assert isinstance(failure.value.cause, ApplicationError)
+    assert failure.value.cause.type == "InvalidStart"
+
+
+async def test_an_alert_that_was_passed_on_without_content_is_as_severe_as_it_was_recorded(bench: Bench) -> None:
+    """Its digest is right and its severity is not: whoever passed it on had it from somebody else."""
+    made = playbook([look_up()], key="alert.product.name")
+    first, second = an_alert(), an_alert()
+    (own, request) = await bench.requests(made, first, second)
+    async with bench.worker():
+        await bench.starter.start([own])
+        handle = bench.client.get_workflow_handle(own.workflow_id)
+        await handle.result()
+    begun = (await handle.describe()).raw_description.workflow_execution_info.first_run_id
+    context = RunContext(
+        run=own.run,
+        playbook=own.playbook,
+        digest=own.digest,
+        event=first.key,
+        workflow_id=handle.id,
+        first_run_id=begun,
+    )
+    digest = content_digest(request.run, second.key, request.severity, request.alert)
+    true = TakenAlert(alert_key=second.key, content=digest, whole=False, severity=request.severity)
+    forged = true.model_copy(update={"severity": "critical"})
+    claims = Claims(bench.engine)
+
+    assert await claims.take_in(TakeIn(context=context, alerts=(forged,))) == []
+    assert await claims.take_in(TakeIn(context=context, alerts=(true,))) == [0]
 
 
 async def claimed(bench: Bench, key: str) -> bool:

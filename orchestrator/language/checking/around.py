@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from orchestrator.alerts.alert import Alert, SeverityField
 from orchestrator.errors import FailureKind
-from orchestrator.language.expressions.kinds import ABSENT, as_type
+from orchestrator.language.expressions.kinds import ABSENT, as_type, union
 from orchestrator.language.host import StepStatus
 
 Paths = frozenset[tuple[str, ...]]
@@ -99,6 +99,22 @@ class Around:
         made = self.copy()
         made.own = {**self.own, **names}
         return made
+
+
+def after_any(ways: Sequence[Around]) -> Around:
+    """What is known where a run has come one of these ways, whichever: what not each of them brings may be absent."""
+    made = Around()
+    for name in dict.fromkeys(name for way in ways for name in way.known):
+        known = [way.known[name] for way in ways if name in way.known]
+        sure = len(known) == len(ways) and not any(one.maybe for one in known)
+        made.known[name] = known[0] if sure else known[0].perhaps()
+    for name in dict.fromkeys(name for way in ways for name in way.vars):
+        made.vars[name] = union(as_type(way.vars[name]) for way in ways if name in way.vars)
+    made.maybe_vars = frozenset(
+        name for name in made.vars if any(name in way.maybe_vars or name not in way.vars for way in ways)
+    )
+    made.present = frozenset.intersection(*(way.present for way in ways))
+    return made
 
 
 def scope_of(around: Around, start: Mapping[str, Any]) -> dict[str, Any]:

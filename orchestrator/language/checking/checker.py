@@ -16,6 +16,7 @@ from orchestrator.alerts.alert import Alert
 from orchestrator.contract import Capability
 from orchestrator.errors import ExpressionError, Finding, FindingLevel, Place
 from orchestrator.language.checking.around import Around, Paths, scope_of
+from orchestrator.language.checking.names import StepNames
 from orchestrator.language.expressions import checked, compile_condition, compile_template, compile_value
 from orchestrator.language.expressions.compiled import Expression, Template
 from orchestrator.language.expressions.kinds import (
@@ -92,12 +93,18 @@ class Base:
         self.capabilities = capabilities
         self.library = library
         self.found: list[Finding] = []
+        self.exits: list[Around] = []
         self.reads: set[str] = set()
         self.lists: tuple[Step, ...] = (*model.steps, *model.on_failure)
         self.ids: dict[str, Step] = {step.id: step for step in every_step(self.lists) if step.id}
         self.covered: dict[str, str] = {
             name: step.id or "" for step in every_step(self.lists) for name in covers_of(step)
         }
+
+    @cached_property
+    def step_names(self) -> StepNames:
+        """What tests may call the steps."""
+        return StepNames(self.model, self.library.playbooks)
 
     def steps_of(self, kind: type[S]) -> Iterator[S]:
         """Every step of a kind, wherever it stands."""
@@ -270,7 +277,7 @@ class Base:
         self._references(path, compiled, around)
         problems, kind = checked(compiled, scope, wanted, present=around.present if strict else None)
         for problem in problems:
-            hint = self._absence(problem) if problem.code == MAY_BE_ABSENT else problem.hint
+            hint = _absence(problem, path) if problem.code == MAY_BE_ABSENT else problem.hint
             place = self._within(path, compiled.source, problem)
             message = f"{_shown(path)}: {problem.message}"
             self.found.append(Finding(place, problem.code, message, hint, _level(problem)))
@@ -284,13 +291,6 @@ class Base:
         if start < 0 or problem.column is None or problem.line != 1:
             return place
         return Place(place.file, place.line, start + problem.column)
-
-    def _absence(self, problem: Problem) -> str:
-        """How to mend that something may be absent: of a step, by its `default:` or a guard."""
-        if problem.path is not None and problem.path[0] == "steps" and len(problem.path) > 1:
-            name = problem.path[1]
-            return f"give `{name}` a `default:`, or guard this with `when: steps.{name}.ok`"
-        return problem.hint or "add `| default(...)`, or a `when:`"
 
     def _references(self, path: Path, compiled: Expression | Template, around: Around) -> None:
         """Say of steps that are unknown or come later, and of lists that no run can read."""
@@ -307,6 +307,17 @@ class Base:
             self.say(path, "used_too_early", f"step `{name}` has not run here yet", "move it up, or out of the branch")
         else:
             self.say(path, "unknown_step", f"no step has the id `{name}`", did_you_mean(name, self.ids))
+
+
+def _absence(problem: Problem, path: Path) -> str:
+    """How to mend that something may be absent: of a step, by its `default:` or a guard, which outputs cannot have."""
+    name = problem.path[1] if problem.path is not None and len(problem.path) > 1 else ""
+    of_step = name if problem.path is not None and problem.path[0] == "steps" else ""
+    if path[0] == "outputs":
+        return f"a run may end without it; {f'give `{name}` a `default:`, or ' if of_step else ''}add `| default(...)`"
+    if of_step:
+        return f"give `{name}` a `default:`, or guard this with `when: steps.{name}.ok`"
+    return problem.hint or "add `| default(...)`, or a `when:`"
 
 
 def _level(problem: Problem) -> FindingLevel:

@@ -30,6 +30,7 @@ CODES: Mapping[str, str] = {
     "used_too_early": "the step is used before it runs",
     "may_be_absent": "a value that may be absent stands where one is needed",
     "duplicate_id": "two steps have one id",
+    "reserved_id": "a step's id is a word that the paths of a run have already",
     "no_end": "a reversible action says neither `for` nor `keep: true`",
     "needless": "a key that means nothing for this step",
     "unattended": "an irreversible action that nobody approves",

@@ -74,8 +74,10 @@ def undo(check: Checker, step: UndoStep, path: Path, around: Around) -> None:
 
 
 def stop(check: Checker, step: StopStep, path: Path, around: Around) -> None:
-    """Its message is a template."""
+    """Its message is a template. What is known here is what the outputs are made of, where it ends the run well."""
     check.text((*path, "message"), step.message, around)
+    if step.stop == "success":
+        check.exits.append(around)
 
 
 def playbook(check: Checker, step: PlaybookStep, path: Path, around: Around) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
@@ -13,9 +13,9 @@ from jinja2 import nodes
 from orchestrator.alerts.alert import Alert
 from orchestrator.contract.values import Severity
 from orchestrator.errors import ExpressionError
-from orchestrator.language.checking.around import Around
-from orchestrator.language.checking.checker import did_you_mean
-from orchestrator.language.expressions import compile_condition
+from orchestrator.language.checking.around import Around, Paths
+from orchestrator.language.checking.checker import KINDS, did_you_mean
+from orchestrator.language.expressions import compile_condition, compile_value
 from orchestrator.language.expressions.nodes import path_of
 from orchestrator.language.started import Schedule
 from orchestrator.language.yaml_reader import Path
@@ -33,13 +33,26 @@ def check(check: Checker) -> None:
     for word in ("match", "joins"):
         source = getattr(trigger, word)
         if source is not None:
-            check.condition(("trigger", word), source, Around(), only=only)
+            of_site = _of_site(check, word, check.named(source, compile_condition))
+            check.condition(("trigger", word), source, Around(), only=only | of_site)
             _never(check, ("trigger", word), source)
     if trigger.key is not None:
-        check.key(("trigger", "key"), trigger.key, only)
+        of_site = _of_site(check, "key", check.named(trigger.key, compile_value))
+        check.key(("trigger", "key"), trigger.key, only | of_site)
     if trigger.schedule is not None:
         _schedule(check, trigger.schedule)
     _inputs(check)
+
+
+def _of_site(check: Checker, word: str, paths: Paths) -> dict[str, Any]:
+    """Refuse the site's lists and calendars, of which a run takes with it what it reads; their types all the same."""
+    kinds = sorted({path[0] for path in paths if path[0] in KINDS})
+    for kind in kinds:
+        message = f"`{word}` is about the alert alone: `{kind}` are read when a run begins, and this comes before"
+        check.say(
+            ("trigger", word), "site", message, "let the first step be a `stop: success` with a `when:` that asks"
+        )
+    return {kind: check.library.names[kind] for kind in kinds}
 
 
 def _schedule(check: Checker, schedule: Schedule) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -16,13 +16,14 @@ from orchestrator.language.model import ActionStep, ApprovalStep, AskStep, Playb
 from orchestrator.language.outputs import Trust, all_routes_of
 from orchestrator.language.reference_reader import CalendarDocument
 from orchestrator.language.tested import Test
-from orchestrator.language.typed import Spec
 from orchestrator.language.wording import called, said, told
 from orchestrator.language.yaml_reader import Path
 
 if TYPE_CHECKING:
     from orchestrator.language.checking.walk import Checker
 
+ABOUT = {"by": FieldInfo(annotation=str), "trust": FieldInfo(annotation=Trust)}
+"""what a test may say of an answer beside its fields: who gave it, and how far that is known"""
 VERDICTS = ("approve", "deny", "expire")
 
 
@@ -123,10 +124,13 @@ def _calendar(check: Checker, path: Path, given: Any) -> None:
 
 def _given(check: Checker, name: str, answer: Any, path: Path) -> None:
     """An answer of an action, or of one step that calls something."""
-    plain = name.removeprefix("steps.").rpartition(".")[2]
-    step = check.ids.get(name) or check.ids.get(plain) if name not in check.capabilities else None
+    plain = name.removeprefix("steps.")
+    step = check.step_names.find(plain) if name not in check.capabilities else None
+    if step is None and check.step_names.is_unread(plain):  # of that playbook it is said that it has errors of its own
+        return
     if step is None and name not in check.capabilities:
-        hint = did_you_mean(name, [*check.capabilities, *(f"steps.{one}" for one in check.ids)])
+        known = check.step_names.of(ActionStep, PlaybookStep)
+        hint = did_you_mean(name, [*check.capabilities, *(f"steps.{one}" for one in known)])
         check.say((*path, "@key"), "test", f"neither an action nor a step is named `{name}`", hint)
         return
     if step is not None and not isinstance(step, ActionStep | PlaybookStep):
@@ -148,9 +152,14 @@ def _gives(check: Checker, name: str, step: Step | None) -> list[Mapping[str, An
     capability = check.capabilities.get(action)
     if capability is None:
         return []
-    asked = [step] if step is not None else [one for one in check.steps_of(ActionStep) if one.action == action]
+    asked = [step] if step is not None else _asking(check, action)
     all_routes = any(getattr(one, "all_routes", False) for one in asked)
     return [capability.gives.model_fields, *([all_routes_of(capability).model_fields] if all_routes else [])]
+
+
+def _asking(check: Checker, action: str) -> list[ActionStep]:
+    """Every step that calls the action, also those of the playbooks that this one calls."""
+    return [one for one in check.step_names.every if isinstance(one, ActionStep) and one.action == action]
 
 
 def _mixed(check: Checker, answer: Any, path: Path) -> None:
@@ -242,15 +251,14 @@ def _parameters(check: Checker, given: Any, path: Path, action: str, step: Step 
 
 
 def _answered(check: Checker, name: str, answer: Any, path: Path) -> None:
-    step = check.ids.get(name.rpartition(".")[2])
+    step = check.step_names.find(name)
     if isinstance(step, ApprovalStep):
         if answer not in VERDICTS:
             check.say(path, "test", f"{said(answer)} is no answer to an approval", did_you_mean(str(answer), VERDICTS))
     elif isinstance(step, AskStep):
         _fields(check, step, answer, path)
-    else:
-        asking = [one for one, step in check.ids.items() if isinstance(step, ApprovalStep | AskStep)]
-        hint = did_you_mean(name, asking)
+    elif not check.step_names.is_unread(name):
+        hint = did_you_mean(name, check.step_names.of(ApprovalStep, AskStep))
         check.say((*path, "@key"), "test", f"no approval or question has the id `{name}`", hint)
 
 
@@ -262,11 +270,10 @@ def _fields(check: Checker, step: AskStep, answer: Any, path: Path) -> None:
         message = f"{called(path)}: {said(answer)} is no answer to a question: say its fields, or `expire`"
         check.say(path, "test", message, f"its fields: {known}")
         return
-    about: dict[str, Spec] = {
-        "by": Spec(type="text", optional=True),
-        "trust": Spec(choice=get_args(Trust), optional=True),
-    }
-    fields(check, path, {**about, **step.ask.fields}, answer, "the question has no field")
+    own = {name: value for name, value in answer.items() if name not in ABOUT or name in step.ask.fields}
+    for name in answer.keys() - own.keys():
+        literal(check, (*path, name), answer[name], ABOUT[name], "test")
+    fields(check, path, step.ask.fields, own, "the question has no field")
 
 
 # --- what is expected
@@ -277,15 +284,24 @@ def _expected(check: Checker, test: Test, path: Path) -> None:
         _call(check, entry, (*path, "calls", index))
     for index, name in enumerate(test.expect.not_called):
         _action(check, name, (*path, "not_called", index))
-    for word in ("undone", "asked"):
-        for index, name in enumerate(getattr(test.expect, word) or ()):
-            if name.rpartition(".")[2] not in check.ids:
-                hint = did_you_mean(name, check.ids)
-                check.say((*path, word, index), "test", f"no step has the id `{name}`", hint)
+    for index, name in enumerate(test.expect.undone or ()):
+        _step(check, name, (*path, "undone", index), ActionStep)
+    for index, name in enumerate(test.expect.asked or ()):
+        _step(check, name, (*path, "asked", index), ApprovalStep, AskStep)
     for name in test.expect.outputs or ():
         if name not in check.model.outputs:
             hint = did_you_mean(name, check.model.outputs)
             check.say((*path, "outputs", name, "@key"), "test", f"the playbook gives no `{name}`", hint)
+
+
+def _step(check: Checker, name: str, path: Path, *kinds: type[Step]) -> None:
+    """A step that could have done it."""
+    step, known = check.step_names.find(name), check.step_names.of(*kinds)
+    if step is None and not check.step_names.is_unread(name):
+        check.say(path, "test", f"no step has the id `{name}`", did_you_mean(name, known))
+    elif step is not None and not isinstance(step, kinds):
+        what = "asks nobody" if path[-2] == "asked" else "does nothing that could be undone"
+        check.say(path, "test", f"`{name}` {what}: it is `{step.KIND}:`", did_you_mean(name, known))
 
 
 def _call(check: Checker, entry: str | Mapping[str, Mapping[str, Any]], path: Path) -> None:

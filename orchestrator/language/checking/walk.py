@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestrator.errors import Finding
 from orchestrator.language.checking import actions, containers, people, single, starts, tests
-from orchestrator.language.checking.around import Around, Known
+from orchestrator.language.checking.around import Around, Known, after_any
 from orchestrator.language.checking.checker import Base, Capabilities, Library, may_be_skipped
 from orchestrator.language.expressions.kinds import Type, as_type
 from orchestrator.language.model import (
@@ -29,6 +29,7 @@ from orchestrator.language.model import (
     WaitStep,
     inside,
 )
+from orchestrator.language.paths import OWN_WORDS
 from orchestrator.language.yaml_reader import Document, Path
 
 Rule = Callable[["Checker", Any, Path, Around], Any]
@@ -50,7 +51,7 @@ class Checker(Base):
         self._unique_ids()
         around = Around(present=self._present_at_start())
         self.steps(self.model.steps, ("steps",), around)
-        outputs = {name: self.tree(("outputs", name), source, around) for name, source in self.model.outputs.items()}
+        outputs = self._outputs(around)
         after = Around({name: known.perhaps() for name, known in around.known.items()}, dict(around.vars))
         after.maybe_vars = frozenset(around.vars)
         after.present = self._present_at_start() | {("run", "failed_step"), ("run", "error")}
@@ -61,6 +62,14 @@ class Checker(Base):
         }
         tests.check(self)
         return sorted(self.found, key=lambda one: (one.place.line, one.place.column)), outputs
+
+    def _outputs(self, around: Around) -> dict[str, Type]:
+        """The types of the outputs: the run may come to them by the end of its steps, or by a `stop`."""
+        ends = [] if self.exits and self.stops(self.model.steps) else [around]
+        after = after_any([*ends, *self.exits])
+        # a step that only comes after a `stop` has a status all the same
+        after.known = {name: known.perhaps() for name, known in around.known.items()} | after.known
+        return {name: self.tree(("outputs", name), source, after) for name, source in self.model.outputs.items()}
 
     def _present_at_start(self) -> frozenset[tuple[str, ...]]:
         """What surely has a value in a run that only alerts start: what `match` asks for."""
@@ -76,6 +85,9 @@ class Checker(Base):
     def _unique_ids(self) -> None:
         first: dict[str, Path] = {}
         for path, step in self.located():
+            if step.id in OWN_WORDS:
+                message = f"no step can have the id `{step.id}`: the ledger's keys say by this word where a step stands"
+                self.say((*path, "id"), "reserved_id", message, f"choose another one, as `{step.id}_step`")
             if step.id in first:
                 place = self.document.place((*first[step.id], "id"))
                 message = f"the id `{step.id}` stands at line {place.line} already"
@@ -97,6 +109,7 @@ class Checker(Base):
 
     def step(self, step: Step, path: Path, around: Around) -> None:
         """One step."""
+        exits, before = len(self.exits), around.copy()
         inner = self._conditions(step, path, around)
         single.keys(self, step, path)
         output = RULES[type(step)](self, step, path, inner)
@@ -107,6 +120,8 @@ class Checker(Base):
             if not isinstance(step, ForEachStep):
                 self._bring(around, handler, perhaps=True)
                 self._in_either(step, around, inner, handler)
+        if isinstance(step, ForEachStep):  # what an item brings is not seen outside, also where it ends the run
+            self.exits[exits:] = [before] if self.exits[exits:] else []
         for inner_step in _seen_inside(step):
             if inner_step.id and inner_step.id not in around.known and inner_step.id in self.outputs:
                 around.known[inner_step.id] = self.outputs[inner_step.id].perhaps()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from orchestrator.contract import Capability
 from orchestrator.errors import FailureKind, TocsinError
 from orchestrator.language.host import ApprovalRequest, AskRequest
-from orchestrator.language.outputs import all_routes_of
+from orchestrator.language.outputs import Trust, all_routes_of
 from orchestrator.language.program import Playbook
 from orchestrator.language.typed import Spec, validate_all
 
@@ -185,18 +185,15 @@ def _fields(name: str, answer: Any, specs: Mapping[str, Spec]) -> Reply:
     if not isinstance(answer, dict):
         known = ", ".join(specs) or "none, so say done"
         raise TestMistake(f"answers {name}: say the fields of the answer, or expire; its fields: {known}")
-    about = {word: str(answer[word]) for word in ("by", "trust") if word in answer and word not in specs}
+    about = {word: answer[word] for word in ("by", "trust") if word in answer and word not in specs}
+    if not isinstance(about.get("by", ""), str) or about.get("trust", "silence") not in get_args(Trust):
+        raise TestMistake(f"answers {name}: `by` is a text, and `trust` one of {', '.join(get_args(Trust))}")
     fields = {word: value for word, value in answer.items() if word not in about}
     try:
         validate_all(specs, fields)
     except ValueError as error:
         raise TestMistake(f"answers {name}: {error}") from None
     return Reply("answer", fields, **about)
-
-
-def names_of(*named: str) -> tuple[str, ...]:
-    """Each name once, the most special first."""
-    return tuple(dict.fromkeys(named))
 
 
 def for_steps(names: Sequence[str]) -> Iterator[str]:

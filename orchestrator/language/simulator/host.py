@@ -30,7 +30,7 @@ from orchestrator.language.host import (
 from orchestrator.language.interpreter import begin, carry_out
 from orchestrator.language.model import ForEachStep, ParallelStep
 from orchestrator.language.packing import packer_for
-from orchestrator.language.paths import Path, shown, stages
+from orchestrator.language.paths import Path, prefixes_below, shown, stages, step_names
 from orchestrator.language.program import Playbook
 from orchestrator.language.simulator.answers import (
     Reply,
@@ -39,7 +39,6 @@ from orchestrator.language.simulator.answers import (
     fits,
     for_steps,
     imagined_answer,
-    names_of,
     output_of,
     outputs_of,
     reply_to,
@@ -55,7 +54,7 @@ MOST_JOINED = 100
 class SimulatedHost:
     """Acts, asks and waits for one run.
 
-    For a sub-playbook, `called_at` is the path of the step that called it, `prefix` what stands before the names of its
+    For a sub-playbook, `called_at` is the path of the step that called it, `prefixes` stand before the names of its
     steps in a test, and `lanes` and `apart` are of that step (see `Happened`).
     """
 
@@ -67,7 +66,7 @@ class SimulatedHost:
         *,
         severity: Severity | None = None,
         called_at: Path = (),
-        prefix: str = "",
+        prefixes: tuple[str, ...] = (),
         lanes: Mapping[Path, str] | None = None,
         apart: Path = (),
     ) -> None:
@@ -76,7 +75,7 @@ class SimulatedHost:
         self.context = context
         self._severity = severity
         self._called_at = called_at
-        self._prefix = prefix
+        self._prefixes = prefixes
         self._lanes = dict(lanes or {})
         self._apart = apart
         self._joined: list[tuple[int, dict[str, Any]]] = []
@@ -136,7 +135,7 @@ class SimulatedHost:
 
     def names(self, path: Path) -> tuple[str, ...]:
         """What a test may call the step, the most special first."""
-        return names_of(f"{self._prefix}{shown(path)}", shown(path), path[-1])
+        return step_names(self._prefixes, shown(path), path[-1])
 
     def lanes(self, path: Path) -> dict[Path, str]:
         """The branches and concurrent items that the step stands in, each by its container."""
@@ -284,7 +283,7 @@ class SimulatedHost:
             below,
             severity=Severity.parse(call.severity),
             called_at=(*self._called_at, *call.path),
-            prefix=f"{self._prefix}{shown(call.path)}.",
+            prefixes=prefixes_below(self._prefixes, shown(call.path), call.path[-1]),
             lanes=self.lanes(call.path),
             apart=(*self._apart, *call.path) if call.detach else self._apart,
         )
