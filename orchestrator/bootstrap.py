@@ -13,11 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from orchestrator.actions.acting import Acting, build_acting
 from orchestrator.actions.catalog import Catalog, scan
-from orchestrator.actions.gateway import Gateway
 from orchestrator.actions.history import own_history
 from orchestrator.actions.ledger import PostgresLedger
-from orchestrator.actions.rails import ApprovalBinding, Irreversible
+from orchestrator.actions.reaper import Reaper
 from orchestrator.actions.sending import Sender
 from orchestrator.actions.site import Site, build_site
 from orchestrator.actions.site_lists import site_lists
@@ -69,20 +69,18 @@ class Tocsin:
         """What keeps Temporal's schedules to the playbooks in force."""
         return Schedules(self.temporal, self.settings.temporal.task_queue)
 
+    def acting(self) -> Acting:
+        """What acts at the site's integrations, and what takes it back."""
+        ledger = PostgresLedger(self.engine)
+        return build_acting(self.catalog.capabilities, self.site, ledger, Sender(ledger), mode=self.settings.mode)
+
     def worker(self) -> Worker:
         """What executes runs."""
-        ledger = PostgresLedger(self.engine)
-        gateway = Gateway(
-            capabilities=self.catalog.capabilities,
-            site=self.site,
-            ledger=ledger,
-            sender=Sender(ledger),
-            rails=[ApprovalBinding(ledger), Irreversible()],
-            mode=self.settings.mode,
-        )
+        acting = self.acting()
         activities = Activities(
             client=self.temporal,
-            gateway=gateway,
+            gateway=acting.gateway,
+            undoing=acting.undoing,
             claims=Claims(self.engine),
             questions=Questions(self.engine),
             people=self.people,
@@ -114,7 +112,12 @@ class Tocsin:
         options = self.settings.kafka.client_options(self.endpoints.kafka)
         producer = PatientProducer(options, self.settings.kafka.topics.audit, what="the audit")
         keeper = self.settings.keeper
-        duties: list[Duty] = [Sequencer(self.engine), Relay(self.engine, producer, batch=keeper.batch)]
+        acting = self.acting()
+        duties: list[Duty] = [
+            Sequencer(self.engine),
+            Relay(self.engine, producer, batch=keeper.batch),
+            Reaper(acting.ledger, acting.undoing),
+        ]
         return Keeper(self.engine, duties, poll_seconds=keeper.poll_seconds)
 
     def _check_all(self, reads: Sequence[Read]) -> Loaded:

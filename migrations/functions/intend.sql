@@ -2,6 +2,7 @@
 --   send       nothing is open under this key: send now, before `send_before`
 --   replay     this attempt (or a later one) has ended: here is what came of it
 --   open       an earlier send has no outcome yet and may still be under way until `send_before`
+--   busy       the effect is being taken back: ask again in `wait` seconds, or the undo would hit what is done now
 -- The parameters that were recorded first stand: a run whose task is carried out again, with alerts that joined
 -- meanwhile, may render others, which are recorded and never sent. `parameters` is given where they differ, and
 -- `seen` says how many joined alerts the recorded ones were rendered with.
@@ -11,15 +12,33 @@ DECLARE
     entry tocsin.action;
     fresh boolean;
     recorded jsonb;
+    held text := CASE WHEN a->>'mode' = 'live' THEN a->>'shared' END;
+    before jsonb := NULLIF(a->'prior', 'null'::jsonb);
+    lasts float;
 BEGIN
     PERFORM tocsin.record_all(traces);
+    IF held IS NOT NULL THEN
+        PERFORM pg_advisory_xact_lock(hashtext('tocsin.effect ' || held));
+        SELECT extract(epoch FROM until - clock_timestamp()) INTO lasts
+        FROM tocsin.taking_back WHERE shared = held AND until > clock_timestamp();
+        IF FOUND AND NOT EXISTS (SELECT FROM tocsin.action WHERE key = a->>'key' AND state <> 'failed') THEN
+            RETURN jsonb_build_object('verdict', 'busy', 'wait', lasts);
+        END IF;
+        -- who comes later finds what the first one did, and not what was there before it
+        SELECT prior INTO before FROM tocsin.action
+        WHERE shared = held AND mode = 'live' AND state IN ('intended', 'done', 'unknown') AND key <> a->>'key'
+        ORDER BY intended_at, key LIMIT 1;
+        IF NOT FOUND THEN
+            before := NULLIF(a->'prior', 'null'::jsonb);
+        END IF;
+    END IF;
     INSERT INTO tocsin.action (key, run, playbook, digest, event, step, path, capability, effect, integration, target,
-                               parameters, parameters_digest, mode, approval, until, state, attempt, sends, send_before, seen)
+                               parameters, parameters_digest, mode, approval, until, state, attempt, sends, send_before, seen, shared, prior)
     VALUES (a->>'key', a->>'run', a->>'playbook', a->>'digest', a->>'event', a->>'step',
             ARRAY(SELECT jsonb_array_elements_text(a->'path')), a->>'capability', a->>'effect', a->>'integration',
             a->>'target', a->'parameters', a->>'parameters_digest', a->>'mode', a->>'approval',
             clock_timestamp() + make_interval(secs => (a->>'expires')::float), 'intended', (a->>'attempt')::int, 1,
-            clock_timestamp() + make_interval(secs => (a->>'send_within')::float), (a->>'seen')::int)
+            clock_timestamp() + make_interval(secs => (a->>'send_within')::float), (a->>'seen')::int, held, before)
     ON CONFLICT (key) DO NOTHING
     RETURNING * INTO entry;
     fresh := FOUND;

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,7 +17,7 @@ from pydantic import ValidationError
 
 from orchestrator.actions.canonical import CanonicalRequest, ledger_key, parameters_digest
 from orchestrator.actions.catalog import AnyCapability
-from orchestrator.actions.ledger import UNDO, Effected, Ending, Entry, Ledger, Outcome, Verdict
+from orchestrator.actions.ledger import UNDO, Ending, Entry, Ledger, Outcome, Verdict
 from orchestrator.actions.rails import Rail
 from orchestrator.actions.sending import Sender, Shipment
 from orchestrator.actions.site import Configured, Site
@@ -32,12 +31,13 @@ from orchestrator.language.host import (
     StepError,
     StepStatus,
     Trace,
-    UndoCall,
-    UndoOutcome,
 )
 
-ITEM = re.compile(r"^\d+:[0-9a-f]{12}$")
-"""an item of a loop in a path"""
+GLANCE = 5.0
+"""seconds that a target has to show how it is, before anything is sent"""
+AGAIN = 0.5
+PATIENCE = 90.0
+"""seconds to wait for an effect to be taken back, longer than that may take"""
 DECIDED = uuid.UUID("7a3d2c9e-4b1f-5e60-9c37-2f6d8a41b0c5")
 
 
@@ -98,36 +98,9 @@ class Gateway:
             requests += [canonical(call, capability, parameters, one.name) for one in self._routes(capability, call)]
         return tuple(requests)
 
-    async def undo(self, context: RunContext, call: UndoCall, traces: tuple[Trace, ...]) -> UndoOutcome:
-        """Take back what the run did with these steps, the last first; the first failure stops nothing."""
-        await self._ledger.note([told(context, trace) for trace in traces])
-        undone: list[str] = []
-        failure: StepError | None = None
-        for effect in await self._ledger.effects(context.run, call.steps):
-            if _of_another_item(call.path, effect.path):
-                continue
-            outcome = await self._take_back(context, call, effect)
-            if outcome.error is None:
-                undone.append(effect.step)
-            failure = failure or outcome.error
-        return UndoOutcome(undone=tuple(undone), error=failure)
-
-    async def _take_back(self, context: RunContext, call: UndoCall, effect: Effected) -> ActionOutcome:
-        """One effect, with the inverse of what made it, at the integration that did it."""
-        made = self._capabilities[effect.capability]
-        inverse = self._capabilities.get(made.inverse or "")
-        to = self._site.named(effect.integration)
-        if inverse is None or to is None or inverse.name not in to.product.implementations:
-            return failed(FailureKind.INVALID, f"{effect.integration} cannot undo {effect.capability}", None)
-        given = made.undo_parameters(made.takes.model_validate(effect.parameters), inverse)
-        path = (*call.path, UNDO, *effect.path)
-        again = ActionCall(step=call.step, path=path, action=inverse.name, parameters=given, keep=True)
-        if effect.state == "shadowed":
-            return await self._at(context.model_copy(update={"mode": "shadow"}), again, self._validated(again), to, [])
-        outcome = await self._at(context, again, self._validated(again), to, [])
-        if outcome.error is None:
-            await self._ledger.undone(effect.key, {"by": call.step, "how": inverse.name})
-        return outcome
+    async def act_at(self, context: RunContext, call: ActionCall, to: Configured) -> ActionOutcome:
+        """Carry out an action of ours at one integration, whatever the route says today; raises `InvalidCall`."""
+        return await self._at(context, call, self._validated(call), to, [])
 
     async def _at(
         self,
@@ -153,10 +126,13 @@ class Gateway:
             await self._check(context, call, request, capability.effect)
         except RefusedByPolicy as refusal:
             return await self._refused(context, call, events, refusal, request)
-        shadow = capability.effect.mutates and "shadow" in (context.mode, self._mode)
+        shadow = capability.effect.mutates and "shadow" in (context.mode, self._mode) and UNDO not in call.path
         entry = self._entry(context, call, shipment, "shadow" if shadow else "live")
-        asked_at = self._sender.clock()
-        verdict = await self._ledger.intend(entry, events)
+        if capability.effect is Effect.REVERSIBLE and not shadow and UNDO not in call.path:
+            entry = await self._held(entry, shipment, capability)
+        verdict, asked_at = await self._intended(entry, events)
+        if verdict.verdict == "busy":
+            return failed(FailureKind.CONFLICT, f"{request.target} is being released just now", configured)
         if verdict.parameters is not None:
             shipment = as_recorded(shipment, call, capability, verdict.parameters)
         if verdict.verdict == "replay":
@@ -169,6 +145,25 @@ class Gateway:
         if call.verified and outcome.status is StepStatus.SUCCEEDED:
             outcome = await self._verified(context, shipment, capability, outcome)
         return outcome.model_copy(update={"seen": verdict.seen})
+
+    async def _held(self, entry: Entry, shipment: Shipment, capability: AnyCapability) -> Entry:
+        """The intent as a hold on an effect that runs share, with the state that is found before it."""
+        try:
+            prior = await self._sender.look(replace(shipment, timeout=min(shipment.timeout, GLANCE)), capability)
+        except ActionFailed:
+            prior = None  # the send will show whether it answers; what cannot be known is taken for not there
+        return entry.model_copy(update={"shared": shared_name(shipment, capability), "prior": prior})
+
+    async def _intended(self, entry: Entry, events: Sequence[Event]) -> tuple[Verdict, float]:
+        """What the ledger says, and when it was asked; waits while the effect is being taken back."""
+        waited = 0.0
+        while True:
+            asked_at = self._sender.clock()
+            verdict = await self._ledger.intend(entry, events)
+            if verdict.verdict != "busy" or waited > PATIENCE:
+                return verdict, asked_at
+            await self._sender.sleep(AGAIN)
+            waited += AGAIN
 
     async def _verified(
         self, context: RunContext, shipment: Shipment, capability: AnyCapability, outcome: ActionOutcome
@@ -256,10 +251,9 @@ class Gateway:
         return failed(failure.kind, failure.message, None).model_copy(update={"seen": call.seen})
 
 
-def _of_another_item(path: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    """Whether two steps stand in different items of one loop: there a step's id means that of the same item."""
-    apart = next(((one, two) for one, two in zip(path, other, strict=False) if one != two), None)
-    return apart is not None and all(ITEM.match(part) for part in apart)
+def shared_name(shipment: Shipment, capability: AnyCapability) -> str:
+    """The name of an effect: two actions that have it are one effect with two holds."""
+    return f"{shipment.to.name} {capability.name} {capability.effect_of(shipment.parameters)}"
 
 
 def all_answers(outcomes: Sequence[ActionOutcome]) -> ActionOutcome:
@@ -326,8 +320,8 @@ def failed(kind: FailureKind, message: str, configured: Configured | None) -> Ac
 
 def outcome_of(ending: Ending, integration: str | None) -> ActionOutcome:
     """What the run is told of an ending in the ledger, whether it ended just now or before a crash."""
-    if ending.state in ("done", "shadowed"):
-        status = StepStatus.SUCCEEDED if ending.state == "done" else StepStatus.SHADOWED
+    if ending.state in ("done", "undone", "left", "shadowed"):  # what is over by now did its work
+        status = StepStatus.SHADOWED if ending.state == "shadowed" else StepStatus.SUCCEEDED
         return ActionOutcome(
             status=status, output=ending.result, integration=integration, milliseconds=ending.milliseconds
         )

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from orchestrator.audit.database import single_statement, transaction
-from orchestrator.audit.events import Event, record, to_json
+from orchestrator.audit.database import single_statement
+from orchestrator.audit.events import Event, to_json
 
 INTEND = text("SELECT tocsin.intend(CAST(:entry AS jsonb), CAST(:traces AS jsonb))")
 RESEND = text("SELECT tocsin.resend(:key, :sends, :within, :why)")
@@ -26,13 +26,29 @@ APPROVAL = text("SELECT run, first_run_id, state, request FROM tocsin.approval W
 UNDO = "~undo"
 """stands in the path of what takes something back, between the step that wanted it and what is taken back"""
 EFFECTS = text("""
-SELECT key, step, path, capability, integration, parameters, target, state FROM tocsin.action
-WHERE run = :run AND effect = 'reversible' AND state IN ('done', 'shadowed')
+SELECT key, step, path, capability, integration, parameters, target, state, shared FROM tocsin.action
+WHERE run = :run AND effect = 'reversible' AND state IN ('done', 'unknown', 'shadowed')
     AND (CAST(:steps AS text[]) IS NULL OR step = ANY(CAST(:steps AS text[])))
-    AND NOT :undo = ANY(path)
+    AND released_at IS NULL AND NOT :undo = ANY(path)
 ORDER BY intended_at DESC, key
 """)
-UNDONE = text("UPDATE tocsin.action SET state = 'undone' WHERE key = :key AND state = 'done' RETURNING run, target")
+RELEASE = text("SELECT tocsin.release(:key, CAST(:body AS jsonb))")
+TAKE_BACK = text("SELECT tocsin.take_back(:shared, :lease)")
+TAKEN_BACK = text("SELECT tocsin.taken_back(:shared, :state, CAST(:body AS jsonb))")
+NOT_TAKEN_BACK = text("SELECT tocsin.not_taken_back(:shared, :why, :pause, :page)")
+# what nobody holds any more, and nobody is taking back or is to wait for
+DUE = text("""
+SELECT DISTINCT a.shared FROM tocsin.action a
+WHERE a.shared IS NOT NULL AND a.mode = 'live' AND a.state IN ('intended', 'done', 'unknown')
+    AND (a.released_at IS NOT NULL OR a.until <= clock_timestamp()
+         AND (a.state <> 'intended' OR a.send_before < clock_timestamp() - interval '1 minute'))
+    AND NOT EXISTS (SELECT FROM tocsin.action o WHERE o.shared = a.shared AND o.mode = 'live' AND o.released_at IS NULL
+        AND o.state IN ('intended', 'done', 'unknown') AND (o.until IS NULL OR o.until > clock_timestamp()
+            OR o.state = 'intended' AND o.send_before >= clock_timestamp() - interval '1 minute'))
+    AND NOT EXISTS (SELECT FROM tocsin.taking_back t WHERE t.shared = a.shared
+        AND (t.until > clock_timestamp() OR t.next_at > clock_timestamp()))
+ORDER BY a.shared LIMIT :most
+""")
 
 
 class Data(BaseModel):
@@ -44,7 +60,8 @@ class Data(BaseModel):
 class Entry(Data):
     """An intent. `expires` and `send_within` are in seconds from the moment that the database records it.
 
-    `seen` is how many joined alerts it was rendered with.
+    `seen` is how many joined alerts it was rendered with. `shared` names the effect that a reversible action is a hold
+    on, and `prior` is the state that was found before it, where the target can show that.
     """
 
     key: str
@@ -66,6 +83,8 @@ class Entry(Data):
     attempt: int
     send_within: float
     seen: int = 0
+    shared: str | None = None
+    prior: dict[str, Any] | None = None
 
 
 class Ending(Data):
@@ -83,12 +102,12 @@ class Verdict(Ending):
     """What the ledger says to an intent.
 
     `send`: go, before `send_before`. `replay`: it has ended, here is what came of it. `open`: an earlier send has no
-    outcome; it may still leave for `wait` seconds. `lost`: somebody else took the resend. `parameters` are those that
-    the key was recorded with first, where they differ from the ones asked for: only those may be sent. `seen` is how
-    many joined alerts the recorded ones were rendered with.
+    outcome; it may still leave for `wait` seconds. `busy`: the effect is being taken back; ask again. `lost`: somebody
+    else took the resend. `parameters` are those that the key was recorded with first, where they differ from the ones
+    asked for: only those may be sent. `seen` is how many joined alerts the recorded ones were rendered with.
     """
 
-    verdict: Literal["send", "replay", "open", "lost"]
+    verdict: Literal["send", "replay", "open", "busy", "lost"]
     sends: int = 0
     until: datetime | None = None
     wait: float = 0.0
@@ -116,6 +135,34 @@ class Effected(Data):
     parameters: dict[str, Any]
     target: str
     state: str
+    shared: str | None = None
+
+
+class TakeBack(Data):
+    """What the ledger says to whoever wants to take an effect back, and the newest action that held it.
+
+    `go`: nobody holds it, and nobody asks for it anew until the lease ends. `held`: somebody does, until `until`.
+    `busy`: somebody else is at it. `nothing`: it is over. `early` says whether it ends before its time, `prior` what
+    was found before the first that held it.
+    """
+
+    verdict: Literal["go", "held", "busy", "nothing"]
+    key: str = ""
+    run: str = ""
+    playbook: str = ""
+    digest: str = ""
+    event: str = ""
+    step: str = ""
+    path: tuple[str, ...] = ()
+    capability: str = ""
+    integration: str = ""
+    target: str = ""
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    result: dict[str, Any] | None = None
+    prior: dict[str, Any] | None = None
+    until: datetime | None = None
+    early: bool = False
+    attempts: int = 0
 
 
 class Approved(Data):
@@ -150,8 +197,24 @@ class Ledger(Protocol):
         """What a run (or these steps of it) did and that stands, the last first; what undid something aside."""
         ...
 
-    async def undone(self, key: str, body: dict[str, Any]) -> None:
-        """The effect is taken back."""
+    async def release(self, key: str, body: dict[str, Any]) -> str | None:
+        """Let go of what the action of this key held; the name of the effect. Once is as good as often."""
+        ...
+
+    async def take_back(self, shared: str, lease: float) -> TakeBack:
+        """Whether an effect may be taken back now, within `lease` seconds."""
+        ...
+
+    async def taken_back(self, shared: str, state: Literal["undone", "left"], body: dict[str, Any]) -> None:
+        """The effect is over."""
+        ...
+
+    async def not_taken_back(self, shared: str, why: str, pause: float, *, page: bool) -> None:
+        """It could not be taken back; nobody tries again for `pause` seconds. `page` tells people."""
+        ...
+
+    async def due(self, most: int) -> list[str]:
+        """Effects that nobody holds any more."""
         ...
 
     async def note(self, events: Sequence[Event]) -> None:
@@ -193,13 +256,26 @@ class PostgresLedger:
                 Effected.model_validate(dict(row)) for row in (await connection.execute(EFFECTS, values)).mappings()
             ]
 
-    async def undone(self, key: str, body: dict[str, Any]) -> None:
-        """See `Ledger.undone`."""
-        async with transaction(self._engine) as connection:
-            row = (await connection.execute(UNDONE, {"key": key})).first()
-            if row is not None:
-                event = Event(type="action.undone", run=row.run, subject=row.target, body={"key": key, **body})
-                await record(connection, [event])
+    async def release(self, key: str, body: dict[str, Any]) -> str | None:
+        """See `Ledger.release`."""
+        return cast("str | None", await self._told(RELEASE, {"key": key, "body": to_json(body)}))
+
+    async def take_back(self, shared: str, lease: float) -> TakeBack:
+        """See `Ledger.take_back`."""
+        return TakeBack.model_validate(await self._told(TAKE_BACK, {"shared": shared, "lease": lease}))
+
+    async def taken_back(self, shared: str, state: Literal["undone", "left"], body: dict[str, Any]) -> None:
+        """See `Ledger.taken_back`."""
+        await self._told(TAKEN_BACK, {"shared": shared, "state": state, "body": to_json(body)})
+
+    async def not_taken_back(self, shared: str, why: str, pause: float, *, page: bool) -> None:
+        """See `Ledger.not_taken_back`."""
+        await self._told(NOT_TAKEN_BACK, {"shared": shared, "why": why, "pause": pause, "page": page})
+
+    async def due(self, most: int) -> list[str]:
+        """See `Ledger.due`."""
+        async with single_statement(self._engine) as connection:
+            return list((await connection.execute(DUE, {"most": most})).scalars())
 
     async def note(self, events: Sequence[Event]) -> None:
         """See `Ledger.note`."""
@@ -208,5 +284,8 @@ class PostgresLedger:
             await connection.execute(RECORD_ALL, {"events": to_json(listed)})
 
     async def _verdict(self, statement: Any, parameters: dict[str, Any]) -> Verdict:
+        return Verdict.model_validate(await self._told(statement, parameters))
+
+    async def _told(self, statement: Any, parameters: dict[str, Any]) -> Any:
         async with single_statement(self._engine) as connection:
-            return Verdict.model_validate((await connection.execute(statement, parameters)).scalar_one())
+            return (await connection.execute(statement, parameters)).scalar_one()

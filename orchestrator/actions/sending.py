@@ -62,6 +62,11 @@ class Seen(NamedTuple):
     milliseconds: float
 
 
+def shown_by(result: Mapping[str, Any] | None) -> dict[str, bool]:
+    """What a target shows for as long as an effect stands: what its result says with yes or no."""
+    return {name: value for name, value in (result or {}).items() if isinstance(value, bool)}
+
+
 class Sender:
     """Sends what the ledger allows, and reconciles what it left open."""
 
@@ -82,6 +87,11 @@ class Sender:
     def clock(self) -> Callable[[], float]:
         """The clock that deadlines of sending are on."""
         return self._clock
+
+    @property
+    def sleep(self) -> Callable[[float], Awaitable[None]]:
+        """What waits."""
+        return self._sleep
 
     async def carry_out(self, shipment: Shipment, verdict: Verdict, asked_at: float) -> Outcome:
         """Bring the request to an outcome, from what the ledger said to its intent at `asked_at` (on the clock)."""
@@ -104,14 +114,14 @@ class Sender:
     async def see(self, shipment: Shipment, capability: Capability[Any, Any], result: Mapping[str, Any]) -> Seen:
         """Read the target back until it shows what the action says that it did, for as long as one send may take."""
         began = self._clock()
-        reading = shipment.to.product.implementations.get(capability.state or "")
-        if reading is None:
-            return Seen(False, f"{shipment.to.name} cannot show the effect of {capability.name}", 0.0)
-        wanted = {name: value for name, value in result.items() if isinstance(value, bool)}
-        given = {name: shipment.request.parameters[name] for name in reading.capability.takes.model_fields}
-        parameters = reading.capability.takes.model_validate(given)
+        wanted = shown_by(result)
         while True:
-            shown = await self._shown(shipment, reading, parameters)
+            try:
+                shown = await self.look(shipment, capability)
+            except ActionFailed:
+                shown = {}
+            if shown is None:
+                return Seen(False, f"{shipment.to.name} cannot show the effect of {capability.name}", 0.0)
             took = (self._clock() - began) * 1000
             if wanted and wanted.items() <= shown.items():
                 return Seen(True, "", took)
@@ -119,13 +129,14 @@ class Sender:
                 return Seen(False, "the target said yes, and does not show the effect", took)
             await self._sleep(LOOK_AGAIN)
 
-    async def _shown(self, shipment: Shipment, reading: Implementation, parameters: Parameters) -> dict[str, Any]:
-        """What the target shows; nothing while it cannot be asked."""
-        try:
-            call = self._call(shipment, None, lambda: None)
-            found = await _bounded(shipment, reading.run(call, parameters))
-        except ActionFailed:
-            return {}
+    async def look(self, shipment: Shipment, capability: Capability[Any, Any]) -> dict[str, Any] | None:
+        """How the target is now; None where it cannot show that. Raises `ActionFailed` where it does not answer."""
+        reading = shipment.to.product.implementations.get(capability.state or "")
+        if reading is None:
+            return None
+        given = {name: shipment.request.parameters[name] for name in reading.capability.takes.model_fields}
+        parameters = reading.capability.takes.model_validate(given)
+        found = await _bounded(shipment, reading.run(self._call(shipment, None, lambda: None), parameters))
         return found.model_dump(mode="json") if found is not None else {}
 
     async def _send(self, shipment: Shipment, verdict: Verdict, asked_at: float) -> Outcome:

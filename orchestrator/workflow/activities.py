@@ -16,6 +16,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from orchestrator.actions.gateway import Gateway
+from orchestrator.actions.undoing import Undoing
 from orchestrator.errors import ActionFailed, TocsinError
 from orchestrator.language.host import ActionOutcome, Answered, AskRequest, Decision, StepError, SubOutcome, UndoOutcome
 from orchestrator.workflow.approval import Judged, People, answered, decision_of, expired, judge, leftover, silence
@@ -97,6 +98,7 @@ class Activities:
         *,
         client: Client,
         gateway: Gateway,
+        undoing: Undoing,
         claims: Claims,
         questions: Questions,
         people: People,
@@ -105,6 +107,7 @@ class Activities:
         self._site = site or (lambda names: {})
         self._client = client
         self._gateway = gateway
+        self._undoing = undoing
         self._claims = claims
         self._questions = questions
         self._people = people
@@ -144,7 +147,7 @@ class Activities:
     @_edge
     async def undo(self, undo: Undo) -> UndoOutcome:
         """Take back what the run did, in reverse, through the gateway."""
-        return await self._gateway.undo(undo.context, undo.call, undo.traces)
+        return await self._undoing.undo(undo.context, undo.call, undo.traces)
 
     @activity.defn
     @_edge

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestrator.actions.acting import Acting, build_acting
 from orchestrator.actions.catalog import Catalog
 from orchestrator.actions.gateway import Gateway
 from orchestrator.actions.ledger import Ledger
-from orchestrator.actions.rails import ApprovalBinding, Irreversible
 from orchestrator.actions.sending import Sender
 from orchestrator.actions.site import build_site
 from orchestrator.contract import Call, Config, Idempotent, Integration, Readable, Repeats, Unrepeatable
@@ -19,13 +19,18 @@ from orchestrator.language.host import ActionCall, RunContext
 
 @dataclass
 class Target:
-    """Counts what arrives; `misbehave` is called before the effect, `lose_answer` after it."""
+    """Counts what arrives; `misbehave` is called before the effect, `lose_answer` after it, `hide` at each look.
+
+    While it is `deaf` it says yes to an unblock and does nothing.
+    """
 
     asked: list[str] = field(default_factory=list)
     effects: dict[str, str] = field(default_factory=dict)
     blocked: set[str] = field(default_factory=set)
     misbehave: Callable[[], None] = lambda: None
     lose_answer: Callable[[], None] = lambda: None
+    hide: Callable[[], None] = lambda: None
+    deaf: bool = False
 
     def apply(self, key: str, what: str) -> None:
         """One request: it arrives, takes effect under its key, and is answered."""
@@ -53,12 +58,13 @@ def product(target: Target, name: str = "bench") -> Integration[Config]:
     @made.implements(firewall.unblock_ip, repeats=Idempotent())
     async def unblock(call: Call[Config], want: firewall.Ip) -> firewall.IpState:
         target.apply(call.key, f"unblock {want.ip}")
-        target.blocked.discard(want.ip)
+        if not target.deaf:
+            target.blocked.discard(want.ip)
         return firewall.IpState(ip=want.ip, blocked=False)
 
     @made.reads(firewall.ip_state)
     async def ip_state(call: Call[Config], want: firewall.Ip) -> firewall.IpState:
-        target.misbehave()
+        target.hide()
         return firewall.IpState(ip=want.ip, blocked=want.ip in target.blocked)
 
     @made.implements(identity.disable_account, repeats=Idempotent())
@@ -83,17 +89,16 @@ async def _found(target: Target, call: Call[Config], want: firewall.BlockIp) -> 
     return firewall.IpState(ip=want.ip, blocked=True) if target.has(call.key) else None
 
 
-def gateway(catalog: Catalog, ledger: Ledger, target: Target, **options: Any) -> Gateway:
-    """A gateway whose only product is the target, known as `bench`."""
+def acting(catalog: Catalog, ledger: Ledger, target: Target, **options: Any) -> Acting:
+    """What acts and undoes where the only product is the target, known as `bench`."""
     mine = Catalog(catalog.capabilities, {"bench": product(target)})
-    return Gateway(
-        capabilities=mine.capabilities,
-        site=build_site(mine, options.pop("integrations", {"bench": {}}), {}),
-        ledger=ledger,
-        sender=Sender(ledger, **options.pop("sending", {})),
-        rails=[ApprovalBinding(ledger), Irreversible()],
-        **options,
-    )
+    site = build_site(mine, options.pop("integrations", {"bench": {}}), {})
+    return build_acting(mine.capabilities, site, ledger, Sender(ledger, **options.pop("sending", {})), **options)
+
+
+def gateway(catalog: Catalog, ledger: Ledger, target: Target, **options: Any) -> Gateway:
+    """A gateway whose only product is the target."""
+    return acting(catalog, ledger, target, **options).gateway
 
 
 def context(**changes: Any) -> RunContext:

@@ -34,11 +34,6 @@ VALUES (:run, :playbook, 'd', :event, :key, :run, 'first', 'live', 'high', :stat
 
 
 @pytest.fixture
-def target() -> Target:
-    return Target()
-
-
-@pytest.fixture
 def gateway(engine: AsyncEngine, target: Target) -> Gateway:
     """A gateway to a target in this process and to Tocsin's own past."""
     return gateway_on(engine, target)

@@ -33,7 +33,7 @@ from orchestrator.workflow.claims import Claims
 from orchestrator.workflow.questions import ApprovalRow, Questions
 from orchestrator.workflow.start import TemporalStarter
 from orchestrator.workflow.worker import make_worker
-from tests.actions.bench_target import Target, gateway
+from tests.actions.bench_target import Target, acting
 
 CATALOG = scan()
 NOBODY: People = names([])
@@ -106,9 +106,11 @@ class Bench:
 
     def activities(self) -> Activities:
         """The activities, on the target."""
+        made = acting(CATALOG, self.ledger or PostgresLedger(self.engine), self.target)
         return Activities(
             client=self.client,
-            gateway=gateway(CATALOG, self.ledger or PostgresLedger(self.engine), self.target),
+            gateway=made.gateway,
+            undoing=made.undoing,
             claims=Claims(self.engine),
             questions=self.questions,
             people=self.people,

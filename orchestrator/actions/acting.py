@@ -1,0 +1,39 @@
+"""What acts at a site's integrations and what takes it back, on one ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from orchestrator.actions.catalog import AnyCapability
+from orchestrator.actions.gateway import Gateway
+from orchestrator.actions.ledger import Ledger
+from orchestrator.actions.rails import ApprovalBinding, Irreversible, Rail
+from orchestrator.actions.sending import Sender
+from orchestrator.actions.site import Site
+from orchestrator.actions.undoing import Undoing
+
+
+@dataclass(frozen=True)
+class Acting:
+    """The two directions."""
+
+    ledger: Ledger
+    gateway: Gateway
+    undoing: Undoing
+
+
+def build_acting(
+    capabilities: Mapping[str, AnyCapability],
+    site: Site,
+    ledger: Ledger,
+    sender: Sender,
+    *,
+    mode: Literal["live", "shadow"] = "live",
+) -> Acting:
+    """The gateway with all its rails, and what undoes through it."""
+    rails: list[Rail] = [ApprovalBinding(ledger), Irreversible()]
+    gateway = Gateway(capabilities=capabilities, site=site, ledger=ledger, sender=sender, rails=rails, mode=mode)
+    undoing = Undoing(capabilities=capabilities, site=site, ledger=ledger, sender=sender, gateway=gateway)
+    return Acting(ledger, gateway, undoing)
