@@ -10,15 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import structlog
 
-from orchestrator.errors import FilesRefused, TocsinError, Unavailable
-from orchestrator.language.program import Playbook, load_compiled
+from orchestrator.errors import FilesRefused, Unavailable
+from orchestrator.language.program import Playbook
 from orchestrator.versions.check import FolderCheck, Verdict
 from orchestrator.versions.folder import Files, Folder, Settling
-from orchestrator.versions.registry import Registry, short
+from orchestrator.versions.registry import Registry, compiled, short
 
 log = structlog.get_logger()
 
@@ -144,7 +143,7 @@ class Follower:
         missing = [one for one in in_force.items() if one not in known]
         documents = await self._registry.documents(digest for _, digest in missing) if missing else {}
         for name, digest in missing:
-            playbook = await asyncio.to_thread(_compiled, name, digest, *documents[digest])
+            playbook = await asyncio.to_thread(compiled, name, digest, *documents[digest])
             own = self._verdicts.get(name)
             if playbook := playbook or (own.playbook if own else None):
                 loaded[name, digest] = playbook
@@ -175,15 +174,6 @@ class _Once:
         """Whether this is something else than the last time."""
         was, self._last = self._last, words
         return words != was
-
-
-def _compiled(name: str, digest: str, document: dict[str, Any], bundle: dict[str, Any]) -> Playbook | None:
-    """A version out of Postgres; None where this release cannot run it, which is told."""
-    try:
-        return load_compiled(name, document, digest, bundle)
-    except (TocsinError, ValueError, TypeError) as error:  # written under other rules of the language than today's
-        log.error("playbook.not_loaded", playbook=name, digest=short(digest), error=str(error))
-        return None
 
 
 def _tell(name: str, verdict: Verdict | None, in_force: str | None) -> None:
