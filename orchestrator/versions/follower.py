@@ -31,8 +31,15 @@ async def nobody(_: Sequence[Playbook]) -> None:
     """Follows nothing."""
 
 
+async def nothing() -> None:
+    """Keeps nothing."""
+
+
 class Follower:
-    """Looks at the folder and at Postgres until it is stopped; `replace` puts playbooks in force for the matcher."""
+    """Looks at the folder and at Postgres until it is stopped; `replace` puts playbooks in force for the matcher.
+
+    `keep` is called at every look: it writes down what else of the folder is good, for a start when it no longer is.
+    """
 
     def __init__(
         self,
@@ -42,6 +49,7 @@ class Follower:
         registry: Registry,
         replace: Replace,
         on_change: OnChange = nobody,
+        keep: Callable[[], Awaitable[None]] = nothing,
         poll_seconds: float = 1.0,
     ) -> None:
         self._folder = Folder(folder)
@@ -49,6 +57,7 @@ class Follower:
         self._registry = registry
         self._replace = replace
         self._on_change = on_change
+        self._keep = keep
         self._poll = poll_seconds
         self._stop = asyncio.Event()
         self._ready = asyncio.Event()
@@ -102,6 +111,7 @@ class Follower:
             if files != self._taken or await asyncio.to_thread(self._check.outdated):
                 await self._take(files)
         await self._follow(await self._registry.in_force())
+        await self._keep()
         self._no_postgres.new("")
 
     async def _take(self, files: Files) -> None:
