@@ -6,8 +6,9 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
@@ -30,6 +31,7 @@ from orchestrator.audit.kafka import PatientProducer
 from orchestrator.audit.keeper import Duty, Keeper
 from orchestrator.audit.relay import Relay
 from orchestrator.audit.sequencer import Sequencer
+from orchestrator.errors import FilesRefused
 from orchestrator.language.loader import Loaded, Read, check_all, load_playbooks
 from orchestrator.language.reference_files import ReferenceKeeper
 from orchestrator.local.endpoints import Endpoints
@@ -37,6 +39,7 @@ from orchestrator.matching.choose import PlaybooksInForce
 from orchestrator.settings import Settings
 from orchestrator.versions.check import FolderCheck
 from orchestrator.versions.follower import Follower, OnChange, nobody
+from orchestrator.versions.reference import ReferenceStore
 from orchestrator.versions.registry import Registry
 from orchestrator.workflow.activities import Activities
 from orchestrator.workflow.approval import People, names
@@ -125,12 +128,14 @@ class Tocsin:
 
     def follower(self, playbooks: PlaybooksInForce, *, on_change: OnChange = nobody) -> Follower:
         """What keeps `playbooks` to what is in force as files change; `on_change` is told too."""
+        store = ReferenceStore(self.engine)
         return Follower(
             folder=self.settings.playbooks,
             check=FolderCheck(self._check_all, beside=lambda: self.reference.current().outline()),
             registry=Registry(self.engine, by=f"{socket.gethostname()}:{os.getpid()}"),
             replace=playbooks.replace,
             on_change=on_change,
+            keep=lambda: store.keep(self.reference.good()),
             poll_seconds=self.settings.intake.look_seconds,
         )
 
@@ -144,11 +149,13 @@ def load(settings: Settings, catalog: Catalog) -> Loaded:
 async def connected(settings: Settings, endpoints: Endpoints) -> AsyncIterator[Tocsin]:
     """All clients, connected; closed at the end."""
     catalog = scan()
-    reference = ReferenceKeeper(settings.playbooks)
     engine = make_engine(endpoints.database, pool=settings.database.pool)
-    own = [site_lists(reference), own_history(engine, catalog.capabilities)]
-    site = build_site(catalog, settings.integrations, settings.routes, own)
-    try:
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(engine.dispose)
+        reference = await reference_of(settings.playbooks, engine)
+        own = [site_lists(reference), own_history(engine, catalog.capabilities)]
+        site = build_site(catalog, settings.integrations, settings.routes, own)
+        stack.push_async_callback(site.close)
         await greet(engine)
         temporal = await connect(settings.temporal, endpoints.temporal)
         token = asyncio.create_task(keep_token_fresh(temporal, settings.temporal))
@@ -156,6 +163,11 @@ async def connected(settings: Settings, endpoints: Endpoints) -> AsyncIterator[T
             yield Tocsin(settings, endpoints, catalog, engine, temporal, site, reference)
         finally:
             token.cancel()
-    finally:
-        await site.close()
-        await engine.dispose()
+
+
+async def reference_of(playbooks: Path, engine: AsyncEngine) -> ReferenceKeeper:
+    """The site's lists and calendars; of a file that is broken, what was good last, where the database has that."""
+    try:
+        return ReferenceKeeper(playbooks)
+    except FilesRefused:
+        return ReferenceKeeper(playbooks, before=await ReferenceStore(engine).last())

@@ -6,12 +6,13 @@ import asyncio
 import getpass
 import socket
 import uuid
+from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
+from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import WorkflowFailureError
 
 from orchestrator.actions.catalog import scan
@@ -21,11 +22,13 @@ from orchestrator.alerts.explain import PLACE, Record, find, has_read, records_o
 from orchestrator.alerts.record import Batch, PostgresRecorder, Received
 from orchestrator.alerts.requests import StartRequest
 from orchestrator.alerts.sources import NotAnAlert
+from orchestrator.audit.database import make_engine
 from orchestrator.audit.greeting import greet
 from orchestrator.audit.kafka import Outgoing, PatientProducer
 from orchestrator.bootstrap import Tocsin, connected, load
-from orchestrator.cli.console import as_json, read, say, table
-from orchestrator.errors import DeadLetter, FilesRefused, TocsinError, Unavailable
+from orchestrator.cli.considered import Considered, in_folder, in_force
+from orchestrator.cli.console import as_json, complain, read, say, table
+from orchestrator.errors import DeadLetter, FilesRefused, Refused, StackError, TocsinError, Unavailable
 from orchestrator.language.packing import packer_for
 from orchestrator.language.program import Playbook
 from orchestrator.local.endpoints import current_endpoints
@@ -36,7 +39,7 @@ from orchestrator.matching.by_hand import (
     typed_inputs,
     with_subs,
 )
-from orchestrator.settings import load_settings
+from orchestrator.settings import Settings, load_settings
 from orchestrator.versions.registry import register
 
 FileOrInput = Annotated[Path, Parameter(allow_leading_hyphen=True)]
@@ -167,7 +170,10 @@ async def _result(tocsin: Tocsin, workflow_id: str, *, json: bool) -> None:
 
 
 async def explain(alert: str, *, json: bool = False) -> None:
-    """Say why an alert started what it did, or nothing.
+    """Say why an alert started what it did, or nothing, by the playbooks in force.
+
+    Says where the folder of playbooks holds something else. A file is explained by the folder alone where no servers
+    run.
 
     Parameters
     ----------
@@ -177,44 +183,67 @@ async def explain(alert: str, *, json: bool = False) -> None:
         One line of JSON instead of text.
     """
     settings = load_settings()
+    try:
+        told = [one async for one in _explanations(settings, alert)]
+    except (StackError, Unavailable) as error:
+        if isinstance(error, Refused) or PLACE.fullmatch(alert) or not Path(alert).is_file():
+            raise
+        complain(f"{error}; explained by the folder {settings.playbooks} alone")
+        considered = in_folder(settings, scan())
+        told = [_by_folder(settings, raw, considered) for raw in records_of(read(Path(alert)))]
+    for one in told:
+        as_json(one) if json else _show(one)
+
+
+async def _explanations(settings: Settings, alert: str) -> AsyncIterator[dict[str, object]]:
+    """What there is to say of every record that is meant."""
     endpoints = current_endpoints(settings)
     if PLACE.fullmatch(alert):
         await asyncio.to_thread(greet, settings.kafka, endpoints.kafka)
-    async with connected(settings, endpoints) as tocsin:
-        for record in await find(alert, tocsin.engine, settings.kafka.client_options(endpoints.kafka)):
-            told = await _explained(tocsin, record)
-            as_json(told) if json else _show(told)
+    options, engine = settings.kafka.client_options(endpoints.kafka), make_engine(endpoints.database)
+    try:
+        considered = await in_force(engine, settings, scan())
+        for record in await find(alert, engine, options):
+            yield await _explained(settings, engine, options, record, considered)
+    finally:
+        await engine.dispose()
 
 
-async def _explained(tocsin: Tocsin, record: Record) -> dict[str, object]:
-    """What the record is, what was written down about it, and what the playbooks of today make of it."""
-    intake = tocsin.settings.intake
+def _by_folder(settings: Settings, raw: bytes, folder: Considered) -> dict[str, object]:
+    """What the folder's playbooks make of a record; nobody can say what became of it."""
+    told, decoded = _decoded(settings, Record(raw=raw))
+    if decoded is None:
+        return told
+    return told | {"id": decoded.id, "key": decoded.key, "title": decoded.title} | folder.told(decoded)
+
+
+def _decoded(settings: Settings, record: Record) -> tuple[dict[str, object], Alert | None]:
+    """Where the record is from, and the alert that it is, or why it is none."""
     told: dict[str, object] = {"from": record.place if record.topic != "file" else "file"}
     try:
-        decoded = Decoder(intake).decode(record.raw, record.topic, record.partition, record.offset)
+        decoded = Decoder(settings.intake).decode(record.raw, record.topic, record.partition, record.offset)
     except DeadLetter as reason:
-        return told | {"dead_letter": reason.reason, "message": str(reason)}
+        return told | {"dead_letter": reason.reason, "message": str(reason)}, None
     if isinstance(decoded, NotAnAlert):
-        return told | {"not_an_alert": decoded.kind}
+        return told | {"not_an_alert": decoded.kind}, None
+    return told, decoded
+
+
+async def _explained(
+    settings: Settings, engine: AsyncEngine, options: dict[str, str], record: Record, considered: Considered
+) -> dict[str, object]:
+    """What the record is, what was written down about it, and what the playbooks of today make of it."""
+    intake = settings.intake
+    told, decoded = _decoded(settings, record)
+    if decoded is None:
+        return told
     key = record.key or decoded.key
-    story = await story_of(tocsin.engine, record, key)
+    story = await story_of(engine, record, key)
     told |= {"id": decoded.id, "key": key, "title": decoded.title, **story.model_dump(mode="json")}
-    if record.topic in (tocsin.settings.kafka.topics.alerts, *intake.extra_topics) and not story.runs:
-        options = tocsin.settings.kafka.client_options(tocsin.endpoints.kafka)
+    if record.topic in (settings.kafka.topics.alerts, *intake.extra_topics) and not story.runs:
         with suppress(Unavailable):
             told["read"] = await asyncio.to_thread(has_read, options, intake.group, record)
-    return told | {"playbooks": _considered(tocsin, decoded)}
-
-
-def _considered(tocsin: Tocsin, alert: Alert) -> list[dict[str, object]]:
-    """Every playbook with what its condition came to."""
-    names = {"alert": alert, "now": alert.time}
-    playbooks = load(tocsin.settings, scan()).playbooks.values()
-    return [
-        {"playbook": one.name, "digest": one.digest, "match": one.match.source, **asdict(one.match.explain(names))}
-        for one in playbooks
-        if one.match is not None
-    ]
+    return told | considered.told(decoded)
 
 
 def _show(told: dict[str, Any]) -> None:
@@ -237,6 +266,10 @@ def _show(told: dict[str, Any]) -> None:
         _show_values(one["values"])
         if one["error"]:
             say(f"  error: {one['error']}", "red")
+    if told.get("by") == "in force" and not today:
+        say("\nno playbook is in force that an alert could start", "yellow")
+    for name, words in told.get("folder_differs", {}).items():
+        say(f"\n{name} {words}", "yellow")
     for one in told.get("runs", []):
         say(f"\n{one['how']}: {one['run']} ({one['state']}), workflow {one['workflow_id']}")
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 import structlog
 from structlog.typing import FilteringBoundLogger
@@ -29,7 +30,10 @@ Stamp = tuple[tuple[int, ...], ...]
 
 @dataclass(frozen=True)
 class ReferenceFile:
-    """A list or calendar as it was read from `files`, which had this stamp and digest then."""
+    """A list or calendar as it was read from `files`, which had this stamp and digest then.
+
+    Where it is `restored`, it is what an earlier process has read, since the file as it is cannot be used.
+    """
 
     kind: Kind
     path: Path
@@ -37,6 +41,7 @@ class ReferenceFile:
     files: tuple[Path, ...]
     stamp: Stamp
     sha256: str
+    restored: bool = False
 
     @property
     def name(self) -> str:
@@ -159,19 +164,22 @@ class ReferenceKeeper:
     """The lists and calendars in force; their files are looked at again where that was a second ago or longer.
 
     A file that breaks or goes away loses nothing: what it held when it was good last stays in force, and the log says
-    so. Making a keeper raises `FilesRefused` where a file is wrong from the start.
+    so. A file that is wrong from the start is taken from `before`, what was good in an earlier process, by name; making
+    a keeper raises `FilesRefused` where that does not have it.
     """
 
     def __init__(
         self,
         playbooks: Path,
         *,
+        before: Mapping[str, Parsed] = MappingProxyType({}),
         every: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
         log: FilteringBoundLogger | None = None,
     ) -> None:
         self._playbooks = playbooks
+        self._before = before
         self._every = every
         self._clock = clock
         self._wall = wall
@@ -180,9 +188,12 @@ class ReferenceKeeper:
         self._watched: dict[Path, _Watched] = {}
         self._looked = clock()
         self._find_new(wall())
-        errors = [finding for one in self._watched.values() for finding in one.errors]
+        broken = [one for one in self._watched.values() if one.errors]
+        errors = [finding for one in broken if one.in_force.problem for finding in one.errors]
         if errors:
             raise FilesRefused(errors)
+        for one in broken:
+            one.tell()
         self._data = _data(one.in_force for one in self._watched.values())
 
     def current(self) -> ReferenceData:
@@ -192,6 +203,12 @@ class ReferenceKeeper:
                 self._looked = self._clock()
                 self._look(self._wall())
             return self._data
+
+    def good(self) -> list[ReferenceFile]:
+        """What was read from files as they are, or as they were until they broke."""
+        with self._lock:
+            in_force = [one.in_force for one in self._watched.values()]
+        return [file for file in in_force if not file.restored and not file.problem]
 
     def _look(self, now: datetime) -> None:
         changed = [one for one in self._watched.values() if one.look(now)]
@@ -203,7 +220,9 @@ class ReferenceKeeper:
 
     def _find_new(self, now: datetime) -> list[_Watched]:
         new = [
-            _Watched(kind, path, now, self._log) for kind, path in _paths(self._playbooks) if path not in self._watched
+            _Watched(kind, path, now, self._log, self._before.get(f"{kind}.{path.stem}"))
+            for kind, path in _paths(self._playbooks)
+            if path not in self._watched
         ]
         self._watched |= {one.path: one for one in new}
         return new
@@ -212,11 +231,13 @@ class ReferenceKeeper:
 class _Watched:
     """A file as it was read last, and as it was when it was good last."""
 
-    def __init__(self, kind: Kind, path: Path, now: datetime, log: FilteringBoundLogger) -> None:
+    def __init__(self, kind: Kind, path: Path, now: datetime, log: FilteringBoundLogger, before: Parsed | None) -> None:
         self.path = path
         self._log = log
         self._kind = kind
         self._last = self._good = read_reference(kind, path)
+        if self._last.problem and before is not None:
+            self._good = replace(self._last, parsed=before, restored=True)
         self._seen: Stamp | None = None
         self._stale = False
         self._look_at_age(now)

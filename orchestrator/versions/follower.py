@@ -10,15 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import structlog
 
-from orchestrator.errors import FilesRefused, TocsinError, Unavailable
-from orchestrator.language.program import Playbook, load_compiled
+from orchestrator.errors import FilesRefused, Unavailable
+from orchestrator.language.program import Playbook
 from orchestrator.versions.check import FolderCheck, Verdict
 from orchestrator.versions.folder import Files, Folder, Settling
-from orchestrator.versions.registry import Registry, short
+from orchestrator.versions.registry import Registry, compiled, short
 
 log = structlog.get_logger()
 
@@ -32,8 +31,15 @@ async def nobody(_: Sequence[Playbook]) -> None:
     """Follows nothing."""
 
 
+async def nothing() -> None:
+    """Keeps nothing."""
+
+
 class Follower:
-    """Looks at the folder and at Postgres until it is stopped; `replace` puts playbooks in force for the matcher."""
+    """Looks at the folder and at Postgres until it is stopped; `replace` puts playbooks in force for the matcher.
+
+    `keep` is called at every look: it writes down what else of the folder is good, for a start when it no longer is.
+    """
 
     def __init__(
         self,
@@ -43,6 +49,7 @@ class Follower:
         registry: Registry,
         replace: Replace,
         on_change: OnChange = nobody,
+        keep: Callable[[], Awaitable[None]] = nothing,
         poll_seconds: float = 1.0,
     ) -> None:
         self._folder = Folder(folder)
@@ -50,6 +57,7 @@ class Follower:
         self._registry = registry
         self._replace = replace
         self._on_change = on_change
+        self._keep = keep
         self._poll = poll_seconds
         self._stop = asyncio.Event()
         self._ready = asyncio.Event()
@@ -103,6 +111,7 @@ class Follower:
             if files != self._taken or await asyncio.to_thread(self._check.outdated):
                 await self._take(files)
         await self._follow(await self._registry.in_force())
+        await self._keep()
         self._no_postgres.new("")
 
     async def _take(self, files: Files) -> None:
@@ -144,7 +153,7 @@ class Follower:
         missing = [one for one in in_force.items() if one not in known]
         documents = await self._registry.documents(digest for _, digest in missing) if missing else {}
         for name, digest in missing:
-            playbook = await asyncio.to_thread(_compiled, name, digest, *documents[digest])
+            playbook = await asyncio.to_thread(compiled, name, digest, *documents[digest])
             own = self._verdicts.get(name)
             if playbook := playbook or (own.playbook if own else None):
                 loaded[name, digest] = playbook
@@ -175,15 +184,6 @@ class _Once:
         """Whether this is something else than the last time."""
         was, self._last = self._last, words
         return words != was
-
-
-def _compiled(name: str, digest: str, document: dict[str, Any], bundle: dict[str, Any]) -> Playbook | None:
-    """A version out of Postgres; None where this release cannot run it, which is told."""
-    try:
-        return load_compiled(name, document, digest, bundle)
-    except (TocsinError, ValueError, TypeError) as error:  # written under other rules of the language than today's
-        log.error("playbook.not_loaded", playbook=name, digest=short(digest), error=str(error))
-        return None
 
 
 def _tell(name: str, verdict: Verdict | None, in_force: str | None) -> None:

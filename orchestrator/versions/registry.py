@@ -7,14 +7,17 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import orjson
+import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from orchestrator.audit.database import single_statement, transaction
 from orchestrator.audit.events import Event, record, to_json
-from orchestrator.errors import Finding
-from orchestrator.language.program import Playbook
+from orchestrator.errors import Finding, TocsinError
+from orchestrator.language.program import Playbook, load_compiled
 from orchestrator.versions.check import Verdict
+
+log = structlog.get_logger()
 
 MOST_FINDINGS = 20
 """of one file: whoever mends these sees the rest"""
@@ -102,6 +105,13 @@ class Registry:
             rows = await connection.execute(DOCUMENTS, {"digests": list(digests)})
             return {row.digest: (orjson.loads(row.document), orjson.loads(row.bundle)) for row in rows}
 
+    async def playbooks(self) -> list[Playbook]:
+        """The playbooks in force, in the order of their names, but for those that this release cannot run."""
+        digests = await self.in_force()
+        documents = await self.documents(digests.values())
+        made = (compiled(name, digest, *documents[digest]) for name, digest in sorted(digests.items()))
+        return [one for one in made if one is not None]
+
     async def apply(self, verdicts: Verdicts) -> dict[str, str]:
         """Register new versions and put them in force; write down what is broken, and what is gone. All or nothing.
 
@@ -121,6 +131,15 @@ async def register(engine: AsyncEngine, playbooks: Sequence[Playbook]) -> None:
     """Make these versions known without putting them in force: a run of a version nobody registered is refused."""
     async with transaction(engine) as connection:
         await _register(connection, playbooks)
+
+
+def compiled(name: str, digest: str, document: dict[str, Any], bundle: dict[str, Any]) -> Playbook | None:
+    """A version out of Postgres; None where this release cannot run it, which is told."""
+    try:
+        return load_compiled(name, document, digest, bundle)
+    except (TocsinError, ValueError, TypeError) as error:  # written under other rules of the language than today's
+        log.error("playbook.not_loaded", playbook=name, digest=short(digest), error=str(error))
+        return None
 
 
 def decide(verdicts: Verdicts, known: Known, by: str) -> Change:

@@ -129,6 +129,45 @@ async def test_an_alert_is_explained_by_id_by_file_and_by_place(
     assert [(one["playbook"], one["how"]) for one in told["runs"]] == [("watched", "started")]
 
 
+async def test_an_alert_is_explained_by_what_is_in_force_whatever_the_folder_holds(serving: Site) -> None:
+    """A draft beside the folder that serves is not in force; where it differs is said."""
+    alert = serving.write("explained.json", json.dumps(an_alert("high")))
+    drafts = serving.folder / "drafts"
+    drafts.mkdir()
+    watched = (serving.folder / "playbooks" / "watched.yaml").read_text()
+    (drafts / "watched.yaml").write_text(watched.replace('"high"', '"low"'))
+    (drafts / "fresh.yaml").write_text(watched)
+    (drafts / "asked.yaml").write_text("title: [")
+    done = await serving.tocsin("explain", alert, "--json", TOCSIN_PLAYBOOKS=str(drafts))
+    told = json.loads(done.stdout)
+    assert told["by"] == "in force"
+    assert {one["playbook"]: one["holds"] for one in told["playbooks"]}["watched"] is True
+    differs = told["folder_differs"]
+    assert differs["watched"] == "stands in the folder in another version than the one in force"
+    assert differs["fresh"] == "stands in the folder, and is not in force"
+    assert differs["fails"] == "is in force, and the folder holds no good version of it"
+    assert differs[str(drafts / "asked.yaml")].startswith(
+        f"is broken, so it is not put in force: {drafts}/asked.yaml:1"
+    )
+    done = await serving.tocsin("explain", alert, TOCSIN_PLAYBOOKS=str(drafts))
+    assert "\nwatched: matches" in done.stdout
+    assert "\nfresh stands in the folder, and is not in force" in done.stdout
+
+
+async def test_a_file_is_explained_by_the_folder_where_no_servers_run(site: Site) -> None:
+    """Which is said; what only servers know cannot be explained then."""
+    alert = site.write("alone.json", json.dumps(an_alert("high")))
+    nowhere = {"TOCSIN_DATABASE__URL": "postgresql://nobody@127.0.0.1:1/none"}
+    done = await site.tocsin("explain", alert, "--json", **nowhere)
+    assert done.returncode == 0
+    assert one_line(done.stderr).endswith(f"; explained by the folder {site.folder}/playbooks alone")
+    told = json.loads(done.stdout)
+    assert (told["by"], told["folder_differs"]) == ("folder", {})
+    assert {one["playbook"] for one in told["playbooks"] if one["holds"]} == {"watched"}
+    done = await site.tocsin("explain", "alert-1", **nowhere)
+    assert (done.returncode, done.stdout) == (2, "")
+
+
 async def test_what_became_a_dead_letter_is_explained(site: Site) -> None:
     """With its reason, as intake decided it."""
     done = await site.tocsin("explain", site.write("broken.json", '{"id": '))

@@ -203,3 +203,35 @@ def test_without_a_coverage_nothing_is_observed() -> None:
     """A run in production tells nobody."""
     made = playbook(f"- {{id: a, {LOOK}}}", tests=[{"name": "a", "alert": {}, "expect": {}}])
     assert simulate_all(made, CAPABILITIES, SAMPLES, decode_sample)[0].passed
+
+
+LOOP = f"id: l, for_each: {{items: %s, steps: [{{id: each, {LOOK}}}]}}"
+STOP = "{stop: success, unless: vars.all}"
+SET = "{set: {all: '{{ alert.observables }}'}}"
+GO_ON = "{if: 'alert.severity == high or not vars.all', then: [{stop: success}]}".replace("high", '"high"')
+OTHERS = "'vars.all | difference([1])'"
+EMPTY = "`l`: no test with an empty list"
+
+
+@pytest.mark.parametrize(
+    ("steps", "asked"),
+    [
+        (f"[{SET}, {STOP}, {{{LOOP % 'vars.all'}}}]", False),
+        (f"[{SET}, {STOP}, {{{LOOP % 'vars.all | unique | first(20)'}}}]", False),
+        (f"[{SET}, {GO_ON}, {{{LOOP % 'vars.all'}}}]", False),
+        (f"[{SET}, {{when: vars.all, {LOOP % 'vars.all'}}}]", False),
+        (f"[{SET}, {{if: vars.all, then: [{{{LOOP % 'vars.all'}}}]}}]", False),
+        (f"[{SET}, {{if: not vars.all, then: [{{set: {{x: 1}}}}], else: [{{{LOOP % 'vars.all'}}}]}}]", False),
+        (f"[{SET}, {{{LOOP % 'vars.all'}}}]", True),
+        (f"[{SET}, {STOP}, {SET}, {{{LOOP % 'vars.all'}}}]", True),
+        (f"[{SET}, {STOP}, {{{LOOP % 'vars.all | first(0)'}}}]", True),
+        (f"[{SET}, {STOP}, {{{LOOP % OTHERS}}}]", True),
+        (f"[{SET}, {{if: vars.all or alert.host, then: [{{{LOOP % 'vars.all'}}}]}}]", True),
+        (f"[{SET}, {{if: vars.all, then: [{SET}, {{{LOOP % 'vars.all'}}}]}}]", True),
+        (f"[{SET}, {{do: [{SET}, {{{LOOK}}}], when: vars.all, on_error: [{{{LOOP % 'vars.all'}}}]}}]", True),
+        (f"[{SET}, {{stop: success, unless: vars.all is defined}}, {{{LOOP % 'vars.all'}}}]", True),
+    ],
+)
+def test_an_empty_list_is_asked_for_only_where_one_could_come(steps: str, asked: bool) -> None:
+    """Where the run would have stopped, or gone elsewhere, no test could bring one to the loop."""
+    assert (EMPTY in [one.told for one in Coverage([playbook(steps)]).missed]) is asked

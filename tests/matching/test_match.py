@@ -94,9 +94,10 @@ TERMS = [
 def test_the_index_never_changes_what_matches(
     terms: list[str], joints: list[str], severity: str, attack: list[str], rule: dict[str, str]
 ) -> None:
-    """Whatever the condition, the index and the condition alone agree."""
+    """Whatever the condition, the index and the condition alone agree; also one that the checker would refuse."""
     condition = "".join(part for pair in zip(terms, ["", *joints], strict=False) for part in reversed(pair))
-    one = playbook("a", condition)
+    one = Playbook("a", {"title": "a", "trigger": {"match": condition}, "steps": [{"set": {"seen": True}}]})
+    assert one.match is not None
     given = alert(severity=severity, attack=attack, rule=rule)
     assert bool(match(given, Index([one]))) == one.match.test({"alert": given, "now": given.time})
 

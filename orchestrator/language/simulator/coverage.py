@@ -20,6 +20,7 @@ from orchestrator.language.model import (
     named,
 )
 from orchestrator.language.program import Playbook
+from orchestrator.language.simulator.entries import loops_with_entries
 
 Path = tuple[str | int, ...]
 """A place in the document"""
@@ -98,9 +99,12 @@ def branches_of(playbook: Playbook) -> Iterator[Branch]:
         for holds in (True, False):
             told = f"no test in which `match` {'holds' if holds else 'does not hold'}"
             yield Branch(playbook.name, ("trigger",), "match", holds, ("trigger", "match"), told)
+    never_empty = {id(step) for step in loops_with_entries(playbook.model)}
     for path, name, step in _all_steps(playbook.model):
         yield Branch(playbook.name, path, "run", True, path, f"no test runs `{name}`", holds=path)
         for word, value, below, told, behind in _of_step(step):
+            if word == "items" and id(step) in never_empty:
+                continue
             inner = (*path, *behind) if behind else None
             yield Branch(playbook.name, path, word, value, (*path, *below), f"`{name}`: {told}", inner)
 
