@@ -43,7 +43,7 @@ class Reaper:
 
     async def _end(self, shared: str) -> None:
         try:
-            await self._undoing.end(shared, by="its time is over")
+            await self._undoing.end(shared, by="expiry")
         except Unavailable as error:
             log.warning("reaper.waiting", error=str(error))
         except Exception:  # the duty goes on with the others; the lease lets this one be tried again

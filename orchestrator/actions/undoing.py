@@ -101,7 +101,7 @@ class Undoing:
         if how is not None:
             await self._left(shared, found, how, by)
             return None
-        outcome = await self._send(found, inverse, to)
+        outcome = await self._send(found, inverse, to, by)
         if outcome.error is not None:
             return await self._stuck(shared, found, outcome.error)
         await self._ledger.taken_back(shared, "undone", {"by": by, "how": inverse.name})
@@ -126,10 +126,10 @@ class Undoing:
         ended: Literal["undone", "left"] = "undone" if how == "the target has ended it" else "left"
         await self._ledger.taken_back(shared, ended, {"by": by, "how": how, "page": changed})
 
-    async def _send(self, found: TakeBack, inverse: AnyCapability, to: Configured) -> ActionOutcome:
+    async def _send(self, found: TakeBack, inverse: AnyCapability, to: Configured, by: str) -> ActionOutcome:
         """The inverse, seen at the target where that can show it; each attempt is one entry of the ledger."""
         path = (*found.path, UNDO, found.key, str(found.attempts))
-        again = self._again(found.capability, inverse, found.parameters, found.step, path)
+        again = self._again(found.capability, inverse, found.parameters, by, path)
         again = again.model_copy(
             update={"timeout": self.seconds, "verified": inverse.state in to.product.implementations}
         )

@@ -83,7 +83,7 @@ async def test_a_block_ends_with_its_time(made: Acting, reaper: Reaper, engine: 
     assert target.blocked == set()
     assert await states(engine) == {"1": "undone"}
     ((_, body),) = await told(engine, "action.undone")
-    assert (body["by"], body["how"]) == ("its time is over", "firewall.unblock_ip")
+    assert (body["by"], body["how"]) == ("expiry", "firewall.unblock_ip")
 
 
 async def test_two_runs_share_an_effect_and_the_later_end_wins(
