@@ -7,8 +7,7 @@ import getpass
 import socket
 import sys
 
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
-from temporalio.exceptions import CancelledError
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
 from orchestrator.audit.database import make_engine
@@ -21,6 +20,10 @@ from orchestrator.workflow.client import connect
 
 PATIENCE = 20.0
 """seconds to wait for the run's end where nobody says how long"""
+STATES: dict[WorkflowExecutionStatus | None, str] = {
+    WorkflowExecutionStatus.CANCELED: "cancelled", WorkflowExecutionStatus.COMPLETED: "succeeded",
+    WorkflowExecutionStatus.FAILED: "failed", WorkflowExecutionStatus.TERMINATED: "terminated",
+}  # fmt: skip
 
 
 async def cancel(run: str, *, why: str = "", wait: float = PATIENCE, json: bool = False) -> None:
@@ -76,10 +79,10 @@ async def _cancelled(client: Client, workflow_id: str, why: str) -> WorkflowHand
 
 async def _end(handle: WorkflowHandle[object, object], wait: float) -> str | None:
     """How it ended; None where it has not."""
-    try:
-        await asyncio.wait_for(handle.result(), wait)
-    except TimeoutError:
-        return None
-    except WorkflowFailureError as error:
-        return "cancelled" if isinstance(error.cause, CancelledError) else "failed"
-    return "succeeded"
+    deadline = asyncio.get_running_loop().time() + wait
+    while asyncio.get_running_loop().time() < deadline:
+        state = STATES.get((await handle.describe()).status)
+        if state is not None:
+            return state
+        await asyncio.sleep(0.2)
+    return None
