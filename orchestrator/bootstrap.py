@@ -146,8 +146,18 @@ def load(settings: Settings, catalog: Catalog) -> Loaded:
 
 
 @asynccontextmanager
-async def connected(settings: Settings, endpoints: Endpoints) -> AsyncIterator[Tocsin]:
-    """All clients, connected; closed at the end."""
+async def acting_alone(settings: Settings, endpoints: Endpoints) -> AsyncIterator[tuple[AsyncEngine, Site, Acting]]:
+    """What acts, with the database and the site's integrations alone: it works while Temporal and Kafka are away."""
+    async with _at_the_site(settings, endpoints) as (engine, catalog, _, site):
+        ledger = PostgresLedger(engine)
+        yield engine, site, build_acting(catalog.capabilities, site, ledger, Sender(ledger), mode=settings.mode)
+
+
+@asynccontextmanager
+async def _at_the_site(
+    settings: Settings, endpoints: Endpoints
+) -> AsyncIterator[tuple[AsyncEngine, Catalog, ReferenceKeeper, Site]]:
+    """The database, and what the site has: closed at the end."""
     catalog = scan()
     engine = make_engine(endpoints.database, pool=settings.database.pool)
     async with AsyncExitStack() as stack:
@@ -156,6 +166,14 @@ async def connected(settings: Settings, endpoints: Endpoints) -> AsyncIterator[T
         own = [site_lists(reference), own_history(engine, catalog.capabilities)]
         site = build_site(catalog, settings.integrations, settings.routes, own)
         stack.push_async_callback(site.close)
+        yield engine, catalog, reference, site
+
+
+@asynccontextmanager
+async def connected(settings: Settings, endpoints: Endpoints) -> AsyncIterator[Tocsin]:
+    """All clients, connected; closed at the end."""
+    async with AsyncExitStack() as stack:
+        engine, catalog, reference, site = await stack.enter_async_context(_at_the_site(settings, endpoints))
         await greet(engine)
         temporal = await connect(settings.temporal, endpoints.temporal)
         token = asyncio.create_task(keep_token_fresh(temporal, settings.temporal))

@@ -32,6 +32,7 @@ COMMANDS = {
     "alerts": {"send": "send", "run": "run", "explain": "explain"},
     "approvals": {"approvals": "approvals", "approve": "approve", "deny": "deny", "answer": "answer"},
     "cancel": {"cancel": "cancel"},
+    "containments": {"containments": "containments"},
     "audit": {"audit": "audit"},
 }
 """what each module holds; it is read when one of its commands is asked for, since all together take seconds"""

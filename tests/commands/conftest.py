@@ -52,7 +52,17 @@ tests:
   - {name: starts, alert: {title: nobody}, expect: {starts: true}}
   - {name: does not, alert: {title: somebody}, expect: {starts: false}}
 """
+BRIEFLY = """
+title: Block for a moment
+trigger: {match: alert.title == "briefly" and alert.source.ip}
+steps:
+  - {id: block, action: firewall.block_ip, with: {ip: "{{ alert.source.ip }}"}, for: 2s}
+tests:
+  - {name: starts, alert: {title: briefly, source: {ip: 192.0.2.1}}, expect: {starts: true}}
+  - {name: does not, alert: {title: somebody}, expect: {starts: false}}
+"""
 PLAYBOOKS = {
+    "briefly": BRIEFLY,
     "watched": WATCHED,
     "asked": ASKED.replace("GROUP", "soc"),
     "not-yours": ASKED.replace("GROUP", "leads").replace("critical", "medium"),
@@ -121,6 +131,15 @@ async def blocked(lab: Lab, alert: dict[str, Any]) -> bool:
 
     async def look() -> bool:
         return is_blocked(lab, alert)
+
+    return bool(await eventually(look, within=60))
+
+
+async def lifted(lab: Lab, alert: dict[str, Any]) -> bool:
+    """Wait until the alert's address is not blocked."""
+
+    async def look() -> bool:
+        return not is_blocked(lab, alert)
 
     return bool(await eventually(look, within=60))
 
