@@ -266,6 +266,15 @@ async def test_a_folder_that_is_not_ours_is_a_clear_mistake() -> None:
         await up(Settings(home=Path("/proc/nobody")))
 
 
+@pytest.mark.parametrize("wreck", [b"", b'{"parts": {"kaf', b"[]", b"\xff"])
+async def test_a_state_that_cannot_be_read_is_a_clear_mistake(wreck: bytes, tmp_path: Path) -> None:
+    """With the file, and what to do: servers that it named may still run."""
+    (tmp_path / "stack.json").write_bytes(wreck)
+    for command in (up, down):
+        with pytest.raises(StackError, match=r"stack\.json .* remove the file"):
+            await command(Settings(home=tmp_path))
+
+
 async def test_preparing_again_changes_nothing(settings: Settings) -> None:
     """Topics, attributes and schema are there already."""
     endpoints = current_endpoints(settings)
