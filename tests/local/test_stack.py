@@ -26,7 +26,7 @@ from orchestrator.local.kafka import builtin_test_broker, have_jars
 from orchestrator.local.part import Launch, Ports
 from orchestrator.local.ports import any_free
 from orchestrator.local.prepare import prepare
-from orchestrator.local.processes import Started
+from orchestrator.local.processes import Started, run_guarded
 from orchestrator.local.stack import down, missing_parts, up
 from orchestrator.settings import (
     DatabaseSettings,
@@ -315,6 +315,14 @@ def test_maven_ends_with_the_up_that_started_it(tmp_path: Path, no_maven: dict[s
     again = subprocess.run([*process.args], env=environment, capture_output=True, text=True, check=False)  # type: ignore[misc]
     assert "Maven could not fetch" in again.stderr
     assert list((tmp_path / "cache" / "tocsin" / "kafka").iterdir()) == []
+
+
+def test_a_program_that_takes_too_long_is_ended_with_a_reason(tmp_path: Path) -> None:
+    """Such as a Maven that waits for a network: what it said so far, and nothing of it stays."""
+    command = ["/bin/sh", "-c", f"echo still trying >&2; exec {shutil.which('sleep')} 60"]
+    with pytest.raises(StackError, match=r"`sh` was not done within 1 s:\nstill trying"):
+        run_guarded(command, tmp_path, dict(os.environ), seconds=1)
+    assert known_to(tmp_path) == []
 
 
 def test_the_built_in_test_broker_takes_records() -> None:
