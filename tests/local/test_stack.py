@@ -26,7 +26,7 @@ from orchestrator.local.kafka import builtin_test_broker, have_jars
 from orchestrator.local.part import Launch, Ports
 from orchestrator.local.ports import any_free
 from orchestrator.local.prepare import prepare
-from orchestrator.local.processes import Started, run_guarded
+from orchestrator.local.processes import GUARD, Started, run_guarded
 from orchestrator.local.stack import down, missing_parts, up
 from orchestrator.settings import (
     DatabaseSettings,
@@ -157,15 +157,28 @@ async def test_a_part_that_does_not_come_up_says_why(tmp_path: Path) -> None:
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_up_that_is_cut_short_leaves_nothing_behind(how: signal.Signals, tmp_path: Path) -> None:
     """Ctrl-C, a plain end, and kill -9 while some servers are up and others are not; the next `up` starts anew."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "orchestrator.cli.main", "up"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
-        env=child_environment(TOCSIN_HOME=str(tmp_path)),
-    )  # fmt: skip
-    assert process.stderr is not None
-    assert any(b"temporal  ready" in line for line in process.stderr)
-    assert known_to(tmp_path)
-    os.kill(process.pid, how)
-    assert process.wait(30) in (130, -how)
+    # under a guard, since it would come to its end and stay if these tests were cut short
+    command = [
+        sys.executable,
+        str(GUARD),
+        str(int(signal.SIGKILL)),
+        sys.executable,
+        "-m",
+        "orchestrator.cli.main",
+        "up",
+    ]
+    ours, guards = socket.socketpair()
+    with ours, guards:
+        guard = subprocess.Popen(
+            command, stdin=guards.fileno(), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
+            env=child_environment(TOCSIN_HOME=str(tmp_path)),
+        )  # fmt: skip
+        pid = int(ours.makefile().readline())
+        assert guard.stderr is not None
+        assert any(b"temporal  ready" in line for line in guard.stderr)
+        assert known_to(tmp_path)
+        os.kill(pid, how)
+        assert guard.wait(30) in (130, 256 - how)
     psutil.wait_procs(known_to(tmp_path), timeout=20)
     assert known_to(tmp_path) == []
     assert read_state(tmp_path).parts == {}
