@@ -310,13 +310,14 @@ def test_without_maven_up_says_what_to_do(tmp_path: Path, no_maven: dict[str, st
 def test_maven_ends_with_the_up_that_started_it(tmp_path: Path, no_maven: dict[str, str]) -> None:
     """kill -9 while the jars are fetched: neither the fetching goes on, nor do halves of it stay for ever."""
     maven = tmp_path / "bin" / "mvn"
-    maven.write_text(f"#!/bin/sh\nexec {shutil.which('sleep')} 60\n")
+    maven.write_text(f"#!/bin/sh\n: > '{tmp_path}/fetches'\nexec {shutil.which('sleep')} 60\n")
     maven.chmod(0o755)
     environment = child_environment(TOCSIN_HOME=str(tmp_path / "home"), **no_maven)
     process = subprocess.Popen([sys.executable, "-m", "orchestrator.cli.main", "up"], env=environment)
     try:
-        while not any("60" in one.cmdline() for one in known_to(tmp_path)):  # until it fetches
+        while not (tmp_path / "fetches").exists():
             assert process.poll() is None
+            time.sleep(0.02)
     finally:
         process.kill()
         process.wait()
