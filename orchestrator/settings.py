@@ -11,7 +11,7 @@ import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -120,14 +120,17 @@ class DatabaseSettings(Section):
     pool: int = Field(10, ge=1, le=200)
 
 
+Port = Annotated[int, Field(ge=1, le=65_535)]
+
+
 class LocalSettings(Section):
     """The embedded servers: which ports to prefer (a taken one is replaced by a free one), and what survives `down`."""
 
-    kafka_port: int = 9092
-    temporal_port: int = 7233
-    temporal_ui_port: int = 8233
-    postgres_port: int = 5433
-    lab_port: int = 8490
+    kafka_port: Port = 9092
+    temporal_port: Port = 7233
+    temporal_ui_port: Port = 8233
+    postgres_port: Port = 5433
+    lab_port: Port = 8490
     ephemeral: bool = False
     start_timeout: float = Field(120.0, gt=0, description="seconds for the whole stack to be healthy")
 
@@ -212,11 +215,11 @@ def load_settings(environment: Mapping[str, str] | None = None, file: Path | Non
     path = file or Path(environment.get(FILE_VARIABLE, DEFAULT_FILE))
     named = file is not None or FILE_VARIABLE in environment
     values = _read_file(path, environment) if named or path.exists() else {}
-    _overlay(values, environment)
+    variables = _overlay(values, environment)
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        raise SettingsError(_explain(error, path)) from None
+        raise SettingsError(_explain(error, path, variables)) from None
 
 
 def child_environment(**extra: str) -> dict[str, str]:
@@ -236,8 +239,10 @@ def _read_file(path: Path, environment: Mapping[str, str]) -> dict[str, Any]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read ({error.strerror}); check {FILE_VARIABLE}") from None
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: not UTF-8 at byte {error.start}") from None
     except yaml.YAMLError as error:
-        raise SettingsError(f"{path}: not YAML: {error}") from None
+        raise SettingsError(_not_yaml(error, path)) from None
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -247,6 +252,13 @@ def _read_file(path: Path, environment: Mapping[str, str]) -> dict[str, Any]:
     return resolved
 
 
+def _not_yaml(error: yaml.YAMLError, path: Path) -> str:
+    """Its line and what is wrong there, without the text that stands there: it may be a secret."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        return f"{path}:{error.problem_mark.line + 1}: not YAML: {error.problem}"
+    return f"{path}: not YAML: {str(error).splitlines()[0]}"
+
+
 def _resolve(value: Any, path: Path, environment: Mapping[str, str]) -> Any:
     """Put in the text that `{env: NAME}` and `{file: PATH}` stand for."""
     if isinstance(value, list):
@@ -254,24 +266,32 @@ def _resolve(value: Any, path: Path, environment: Mapping[str, str]) -> Any:
     if not isinstance(value, dict):
         return value
     if set(value) == {"env"}:
-        if value["env"] not in environment:
-            raise SettingsError(f"{path}: names the environment variable {value['env']}, which is not set")
-        return environment[value["env"]]
+        name = str(value["env"])
+        if name not in environment:
+            raise SettingsError(f"{path}: names the environment variable {name}, which is not set")
+        return environment[name]
     if set(value) == {"file"}:
-        try:
-            return (path.parent / value["file"]).read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise SettingsError(f"{path}: names the file {value['file']}: {error.strerror}") from None
+        return _kept_in(path, str(value["file"]))
     return {name: _resolve(item, path, environment) for name, item in value.items()}
 
 
-def _overlay(values: dict[str, Any], environment: Mapping[str, str]) -> None:
-    """Lay `TOCSIN_SECTION__NAME` over the file's values."""
+def _kept_in(path: Path, name: str) -> str:
+    try:
+        return (path.parent / name).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SettingsError(f"{path}: names the file {name}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: names the file {name}: not UTF-8 at byte {error.start}") from None
+
+
+def _overlay(values: dict[str, Any], environment: Mapping[str, str]) -> dict[tuple[str, ...], str]:
+    """Lay `TOCSIN_SECTION__NAME` over the file's values; which variable gave which setting."""
+    given: dict[tuple[str, ...], str] = {}
     for variable, text in environment.items():
         if not variable.startswith(PREFIX) or variable == FILE_VARIABLE:
             continue
         *sections, name = variable[len(PREFIX) :].lower().split("__")
-        _refuse_unknown(variable, [*sections, name])
+        kind = _known(variable, [*sections, name])
         place = values
         for section in sections:
             place = place.setdefault(section, {})
@@ -279,14 +299,30 @@ def _overlay(values: dict[str, Any], environment: Mapping[str, str]) -> None:
                 raise SettingsError(
                     f"{variable}: {section} is no mapping in the settings' file, so nothing lies over it"
                 )
-        place[name] = yaml.safe_load(text) if text[:1] in "[{" else text
+        place[name] = (text or None) if kind in _PLAIN else _structured(variable, text)
+        given[*sections, name] = variable
+    return given
 
 
-def _refuse_unknown(variable: str, path: list[str]) -> None:
+_PLAIN = (str, str | None, Secret, Secret | None, Path, Path | None)
+"""a password may begin with a bracket, and is that text"""
+
+
+def _structured(variable: str, text: str) -> Any:
+    """Lists and mappings are written as in the file; anything else is the text itself."""
+    try:
+        return yaml.safe_load(text) if text[:1] in ("", "[", "{") else text
+    except yaml.YAMLError:  # its own words would show the value, which may be a secret
+        raise SettingsError(f"{variable}: begins a list or a mapping and is none; check brackets and quotes") from None
+
+
+def _known(variable: str, path: list[str]) -> Any:
+    """The type of the setting that a variable names, None inside a free mapping; refuses what there is not."""
     model: Any = Settings
+    annotation: Any = None
     for depth, name in enumerate(path):
         if not (isinstance(model, type) and issubclass(model, Section)):
-            return  # inside a free mapping, such as the settings of an integration
+            return None  # inside a free mapping, such as the settings of an integration
         if name not in model.model_fields:
             known = [PREFIX + "__".join([*path[:depth], field]).upper() for field in model.model_fields]
             near = difflib.get_close_matches(variable, known, n=1)
@@ -296,20 +332,28 @@ def _refuse_unknown(variable: str, path: list[str]) -> None:
             )
         annotation = model.model_fields[name].annotation
         model = next((one for one in get_args(annotation) if isinstance(one, type)), annotation)
+    return annotation
 
 
-def _explain(error: ValidationError, path: Path) -> str:
+def _explain(error: ValidationError, path: Path, variables: Mapping[tuple[str, ...], str]) -> str:
     """Every mistake with its place; never the value, which may be a secret."""
     lines = []
     for one in error.errors(include_input=False, include_url=False):
-        place = ".".join(str(part) for part in one["loc"])
         hint = ""
         if one["type"] == "extra_forbidden":
             near = difflib.get_close_matches(str(one["loc"][-1]), _names_at(one["loc"][:-1]), n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
         said = "no such setting" if one["type"] == "extra_forbidden" else one["msg"].removeprefix("Value error, ")
-        lines.append(f"{path}: {place}: {said}{hint}")
+        lines.append(f"{_place_of(one['loc'], path, variables)}: {said}{hint}")
     return "\n".join(lines)
+
+
+def _place_of(setting: tuple[int | str, ...], path: Path, variables: Mapping[tuple[str, ...], str]) -> str:
+    """The variable that gave the setting; else its name in the file."""
+    for end in range(len(setting), 0, -1):
+        if variable := variables.get(tuple(str(part) for part in setting[:end])):
+            return variable
+    return f"{path}: " + ".".join(str(part) for part in setting)
 
 
 def _names_at(path: tuple[int | str, ...]) -> list[str]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -32,6 +35,9 @@ from orchestrator.settings import (
 from orchestrator.workflow.client import connect
 
 ROOT = Path(__file__).parent.parent
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # a shell starts what runs in the background so, and then Ctrl-C would do nothing to what tests start
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 _numbers = itertools.count(1)
 
 
@@ -40,6 +46,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
         for name, value in report.user_properties:
             terminalreporter.write_line(f"{report.nodeid.partition('::')[2]}: {name}: {value}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_outlives_us(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Servers that `tocsin up` left running in a test's folder, as it should, end with the tests, however these end."""
+    watch = [sys.executable, "-m", "tests.left_behind", str(tmp_path_factory.getbasetemp())]
+    with subprocess.Popen(watch, cwd=ROOT, stdin=subprocess.PIPE, start_new_session=True):
+        yield
 
 
 @pytest.fixture(scope="session")

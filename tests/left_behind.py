@@ -1,7 +1,9 @@
-"""Which processes a test left running."""
+"""Which processes a test left running; run as a program, it ends them when whoever started it is gone."""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -17,5 +19,21 @@ def known_to(folder: Path) -> list[psutil.Process]:
 def _known_to(folder: str) -> Iterator[psutil.Process]:
     for one in psutil.process_iter():
         with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-            if one.status() != psutil.STATUS_ZOMBIE and (folder in " ".join(one.cmdline()) or folder in one.cwd()):
+            if (
+                one.pid != os.getpid()
+                and one.status() != psutil.STATUS_ZOMBIE
+                and (folder in " ".join(one.cmdline()) or folder in one.cwd())
+            ):
                 yield one
+
+
+def end_all_known_to(folder: Path) -> None:
+    """What is still there when standard input ends: with us, however we end, kill -9 included."""
+    sys.stdin.buffer.read()
+    for one in known_to(folder):
+        with suppress(psutil.NoSuchProcess):
+            one.kill()
+
+
+if __name__ == "__main__":
+    end_all_known_to(Path(sys.argv[1]))

@@ -25,7 +25,9 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     [
         ({"TOCSIN_KAFKA__BOOTSRAP": "x"}, "did you mean TOCSIN_KAFKA__BOOTSTRAP"),
         ({"TOCSIN_KAFFKA": "x"}, "no such setting"),
-        ({"TOCSIN_INTAKE__BATCH": "many"}, "intake.batch"),
+        ({"TOCSIN_INTAKE__BATCH": "many"}, "^TOCSIN_INTAKE__BATCH: "),
+        ({"TOCSIN_LOCAL__KAFKA_PORT": "99999"}, "^TOCSIN_LOCAL__KAFKA_PORT: .*65535"),
+        ({"TOCSIN_ROUTES": "{a: [b"}, "^TOCSIN_ROUTES: begins a list or a mapping and is none"),
         ({"TOCSIN_SETTINGS": "/nowhere/x.yaml"}, "cannot be read"),
     ],
 )
@@ -62,6 +64,35 @@ def test_unknown_names_in_the_file_are_refused_all_at_once(tmp_path: Path) -> No
         load_settings({}, file)
     assert "did you mean bootstrap?" in str(refused.value)
     assert "did you mean local?" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"kafka: {}\ntemporal: [hunter2", r"s\.yaml:2: not YAML: "),
+        (b"kafka: {bootstrap: '\xff'}", r"s\.yaml: not UTF-8 at byte 20"),
+        (b"kafka: {password: {file: secret}}", r"s\.yaml: names the file secret: not UTF-8 at byte 7"),
+        (b"kafka: {password: {env: [NAME]}}", r"s\.yaml: names the environment variable \['NAME'\], which is not set"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_told_with_its_place(content: bytes, says: str, tmp_path: Path) -> None:
+    """And without what stands there, which may be a secret."""
+    (tmp_path / "secret").write_bytes(b"hunter2\xff")
+    (tmp_path / "s.yaml").write_bytes(content)
+    with pytest.raises(SettingsError, match=says) as refused:
+        load_settings({}, tmp_path / "s.yaml")
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("password", ["[hunter2", "{hunter2}", "- hunter2"])
+def test_a_password_in_the_environment_is_that_text(password: str) -> None:
+    """However it begins; lists and mappings are written as in the file."""
+    settings = load_settings(
+        {"TOCSIN_TEMPORAL__TOKEN": password, "TOCSIN_INTAKE__EXTRA_TOPICS": "[a, b]", "TOCSIN_ROUTES": "{x.y: [one]}"}
+    )
+    assert settings.temporal.token is not None
+    assert settings.temporal.token.get_secret_value() == password
+    assert (settings.intake.extra_topics, settings.routes) == (("a", "b"), {"x.y": ("one",)})
 
 
 def test_nothing_lies_over_a_section_that_is_none(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from orchestrator.audit.database import single_statement
+from orchestrator.audit.database import single_statement, storable
 from orchestrator.errors import TocsinError, Unavailable
 
 PLACE = re.compile(r"(?P<topic>[^:\s]+):(?P<partition>\d+):(?P<offset>\d+)")
@@ -72,7 +72,7 @@ async def find(name: str, engine: AsyncEngine, kafka: Mapping[str, str]) -> list
     if Path(name).is_file():
         return [await _as_recorded(engine, raw) for raw in records_of(Path(name).read_bytes())]
     async with single_statement(engine) as connection:
-        rows = (await connection.execute(FOUND, {"name": name})).mappings().all()
+        rows = (await connection.execute(FOUND, {"name": storable(name)})).mappings().all()
     if not rows:
         raise AlertNotFound(
             f"no alert {name!r} was recorded; one that matched nothing is found by its place: topic:partition:offset"
@@ -149,14 +149,16 @@ def has_read(kafka: Mapping[str, str], group: str, record: Record) -> bool:
 def read_place(kafka: Mapping[str, str], topic: str, partition: int, offset: int) -> Record:
     """Read one record again; no group is joined and nothing is committed."""
     consumer = Consumer({**kafka, "group.id": "tocsin-explain", "enable.auto.commit": False})
-    place = TopicPartition(topic, partition, offset)
     try:
+        place = TopicPartition(topic, partition, offset)
         first, end = consumer.get_watermark_offsets(place, timeout=10)
         if not first <= offset < end:
             kept = f"there are those from {first} to {end - 1}" if first < end else "there are none"
             raise AlertNotFound(f"there is no record at {topic}:{partition}:{offset}; {kept}")
         consumer.assign([place])
         message = consumer.poll(10.0)
+    except OverflowError:
+        raise AlertNotFound(f"there is no record at {topic}:{partition}:{offset}: no topic is that long") from None
     except KafkaException as error:
         raise AlertNotFound(f"there is no record at {topic}:{partition}:{offset}: {error.args[0].str()}") from None
     finally:

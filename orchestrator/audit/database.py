@@ -139,5 +139,7 @@ async def single_statement(engine: AsyncEngine) -> AsyncIterator[AsyncConnection
 
 
 def storable(text: str | None) -> str | None:
-    """Text that Postgres takes: a NUL becomes the symbol for NUL (U+2400)."""
-    return None if text is None else text.replace("\0", "\u2400")
+    """Text that Postgres takes: a NUL becomes the symbol for NUL (U+2400), half a surrogate pair becomes U+FFFD."""
+    if text is None:
+        return None
+    return text.replace("\0", "\u2400").encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from orchestrator.audit.database import single_statement
+from orchestrator.audit.database import single_statement, storable
 
 # A name may be a run, a workflow id, an alert's key or its source's own id, or a target.
 ABOUT = text("""
@@ -50,5 +50,5 @@ class AuditRecord(BaseModel):
 async def about(engine: AsyncEngine, name: str, *, most: int = 10_000) -> Sequence[AuditRecord]:
     """The events about `name`, in their order; empty where the audit does not know it."""
     async with single_statement(engine) as connection:
-        rows = (await connection.execute(ABOUT, {"name": name, "most": most})).mappings().all()
+        rows = (await connection.execute(ABOUT, {"name": storable(name), "most": most})).mappings().all()
     return [AuditRecord(**{**row, "id": str(row["id"])}) for row in rows]

@@ -14,9 +14,19 @@ from rich.text import Text
 
 from orchestrator.errors import TocsinError
 
+
+class _Console(Console):
+    """Whoever read our output, such as `head`, may have read enough: that is an error like others, not an exit."""
+
+    def on_broken_pipe(self) -> None:
+        """Told to whoever printed, as for any other output."""
+        self.quiet = True
+        raise BrokenPipeError
+
+
 # where nobody looks at a terminal, a line may be as long as it is
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = _Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
+err = _Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def say(text: str, style: str = "") -> None:

@@ -80,6 +80,12 @@ def _below(step: Step, rest: Path) -> tuple[int, tuple[Step, ...]]:
             return 0, ()
 
 
+def of_another_item(path: Path, other: Path) -> bool:
+    """Whether two steps stand in different items of one loop: there a step's id means that of the same item."""
+    apart = next(((one, two) for one, two in zip(path, other, strict=False) if one != two), None)
+    return apart is not None and all(_ITEM.fullmatch(part) for part in apart)
+
+
 def shown(path: Path) -> str:
     """A step as people name it: its id, with the items of the loops around it, as `people[0].asked`."""
     parts = []

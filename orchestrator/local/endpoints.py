@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestrator.errors import StackError
 from orchestrator.local.processes import Started
@@ -37,16 +38,27 @@ class StackState(BaseModel):
 
 
 def read_state(home: Path) -> StackState:
-    """The state as last written; empty where nothing was started from this folder."""
+    """The state as last written; empty where nothing was started from this folder. Raises `StackError` on a wreck."""
     file = home / STATE
-    return StackState.model_validate_json(file.read_bytes()) if file.exists() else StackState()
+    if not file.exists():
+        return StackState()
+    try:
+        return StackState.model_validate_json(file.read_bytes())
+    except ValidationError:
+        raise StackError(
+            f"{file} does not say any more which servers run here; end those that do by hand, remove the file, and "
+            "start again: tocsin up"
+        ) from None
 
 
 def write_state(home: Path, state: StackState) -> None:
     """Keep the state, readable by this user only: it holds the database's password."""
     fresh = home / (STATE + ".new")
     fresh.touch(mode=0o600)
-    fresh.write_text(state.model_dump_json(indent=1))
+    with fresh.open("w") as file:
+        file.write(state.model_dump_json(indent=1))
+        file.flush()
+        os.fsync(file.fileno())  # after a power cut the old state or the new one, and never an empty file
     fresh.replace(home / STATE)
 
 

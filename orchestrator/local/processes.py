@@ -17,6 +17,7 @@ from typing import Self
 import psutil
 from pydantic import BaseModel, ConfigDict
 
+from orchestrator.errors import StackError
 from orchestrator.local.part import Launch
 
 GUARD = Path(__file__).parent / "guard.py"
@@ -119,14 +120,23 @@ def start_guarded(launch: Launch, folder: Path) -> Guarded:
 def run_guarded(
     command: Sequence[str], folder: Path, environment: Mapping[str, str], *, seconds: float
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program in a folder to its end, and take what it says; it ends early with us, however we end."""
+    """Run a program in a folder to its end, and take what it says; it ends early with us, however we end.
+
+    Raises `StackError` where it is not done in time; then it is ended.
+    """
     ours, guards = socket.socketpair()
-    with ours, guards:
-        return subprocess.run(
-            [sys.executable, "-I", "-S", str(GUARD), str(int(signal.SIGTERM)), *command],
-            stdin=guards.fileno(), cwd=folder, env=environment, capture_output=True, text=True, timeout=seconds,
-            check=False,
-        )  # fmt: skip
+    with ours, guards, subprocess.Popen(
+        [sys.executable, "-I", "-S", str(GUARD), str(int(signal.SIGTERM)), *command],
+        stdin=guards.fileno(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder, env=environment, text=True,
+    ) as guard:  # fmt: skip
+        try:
+            said, complained = guard.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired as late:
+            ours.close()  # its guard ends it
+            guard.wait()
+            end = "\n".join(((late.output or b"") + (late.stderr or b"")).decode(errors="replace").splitlines()[-10:])
+            raise StackError(f"`{Path(command[0]).name}` was not done within {seconds:g} s:\n{end}") from None
+    return subprocess.CompletedProcess(command, guard.returncode, said, complained)
 
 
 def _born(process: psutil.Process) -> float:

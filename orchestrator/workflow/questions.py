@@ -204,7 +204,7 @@ class Questions:
     async def listed(self, name: str = "") -> list[ApprovalRow]:
         """What waits; or all that was asked in one run, by its name, its workflow id, or the id of the question."""
         async with single_statement(self._engine) as connection:
-            rows = (await connection.execute(LISTED, {"name": name})).mappings().all()
+            rows = (await connection.execute(LISTED, {"name": storable(name)})).mappings().all()
         return [ApprovalRow(**row) for row in rows]
 
     async def last_answer(self, workflow_id: str) -> int:

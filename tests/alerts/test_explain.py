@@ -75,7 +75,14 @@ async def test_what_intake_has_not_read_yet_is_told_apart(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "says"), [("{topic}:0:5", "those from 0 to 0"), ("{topic}:77:0", "no record at"), ("a-9", "by its place")]
+    ("name", "says"),
+    [
+        ("{topic}:0:5", "those from 0 to 0"),
+        ("{topic}:77:0", "no record at"),
+        ("{topic}:0:99999999999999999999", "no record at"),
+        ("a-9", "by its place"),
+        ("\udcff", "by its place"),  # what the shell gives for bytes that are no UTF-8
+    ],
 )
 async def test_what_is_not_there_is_said_at_once(desk: Desk, name: str, says: str) -> None:
     """A place beyond the end, a partition that does not exist, an id that nobody recorded."""

@@ -162,6 +162,7 @@ async def test_what_json_cannot_carry_into_postgres_is_made_visible(engine: Asyn
     """A NUL suppresses no record."""
     async with engine.begin() as connection:
         await record(connection, [Event(type="odd", run="r", body={"text": "a\0b"})])
+    assert await about(engine, "r\udcff") == []
     (found,) = await about(engine, "r")
     assert found.body == {"text": "a\u2400b"}
     async with engine.connect() as connection:

@@ -72,6 +72,7 @@ async def test_what_cannot_be_meant_is_a_mistake(serving: Site, engine: AsyncEng
     _, row = await asked(serving, engine)
     for arguments, says in (
         (("approve", "no-such-run", "--yes"), "nothing waits in no-such-run; see `tocsin approvals`"),
+        (("approve", "\udcff", "--yes"), "nothing waits in \\udcff; see `tocsin approvals`"),
         (("deny", row.run, "--step", "block", "--yes"), f"nothing waits in {row.run}: sure is waiting"),
         (("approve", row.run), "without a terminal say --yes"),
     ):

@@ -97,9 +97,10 @@ async def test_without_a_worker_a_cancellation_waits_and_the_exit_code_is_3(site
     assert one_line(done.stderr).startswith("asked for, and the run has not ended within 1 s")
 
 
-async def test_whoever_has_read_enough_is_no_mistake(site: Site) -> None:
-    """As in `tocsin check | head -1`: no traceback follows."""
-    command = [sys.executable, "-m", "orchestrator.cli.main", "status", "--json"]
+@pytest.mark.parametrize("options", [["--json"], []])
+async def test_whoever_has_read_enough_is_no_mistake(site: Site, options: list[str]) -> None:
+    """As in `tocsin status | head -1`: no traceback follows."""
+    command = [sys.executable, "-m", "orchestrator.cli.main", "status", *options]
     reader, writer = os.pipe()
     os.close(reader)
     done = await asyncio.to_thread(

@@ -40,6 +40,56 @@ def test_the_output_of_a_step_that_may_not_have_run_needs_a_default_or_a_guard(s
     assert codes(steps(text + say("steps.look.output.score | default(0)"))) == []
 
 
+@pytest.mark.parametrize(
+    ("guard", "sure"),
+    [
+        ("when: steps.look.ok", True),
+        ("when: steps.look.ok == true", True),
+        ("when: alert.host and steps.look.ok", True),
+        ("unless: not steps.look.ok", True),
+        ("when: steps.look.ok == false", False),
+        ("when: steps.look.ok != true", False),
+        ("when: steps.look.ok is defined", False),
+        ("when: steps.look.ok or alert.host", False),
+        ("when: not steps.look.ok", False),
+    ],
+)
+def test_a_guard_says_that_the_step_was_ok_and_not_only_names_it(guard: str, sure: bool) -> None:
+    """One that holds where the step failed guards nothing."""
+    text = f"{LOOK}  on_error: continue\n{SCORE}  {guard}\n"
+    assert errors(steps(text)) == ([] if sure else ["may_be_absent"])
+
+
+@pytest.mark.parametrize(
+    ("template", "sure"),
+    [
+        ("{{ steps.look.output.score if steps.look.ok else 0 }}", True),
+        ("{{ steps.look.error.kind if steps.look.failed else 0 }}", True),
+        ("{% if steps.look.ok %}{{ steps.look.output.score }}{% endif %}", True),
+        ("{% if steps.look.ok %}{% elif steps.look.failed %}{{ steps.look.error.message }}{% endif %}", True),
+        ("{{ steps.look.output.score if steps.look.ok == false else 0 }}", False),
+        ("{% if steps.look.ok %}{% else %}{{ steps.look.output.score }}{% endif %}", False),
+        ("{% if steps.look.ok %}{% else %}{{ steps.look.error.kind }}{% endif %}", False),
+    ],
+)
+def test_a_guard_may_stand_inside_a_text_as_well(template: str, sure: bool) -> None:
+    """As an `if` of an expression or of a template. A step that is not ok may be skipped: then it has no error."""
+    text = f"{LOOK}  on_error: continue\n- stop: success\n  message: '{template}'\n"
+    assert errors(steps(text)) == ([] if sure else ["may_be_absent"])
+
+
+def test_the_error_of_a_step_is_guarded_by_that_it_failed() -> None:
+    """And that is the hint; a field that a good answer may leave out has another one."""
+    text = f"{LOOK}  on_error: continue\n{say('steps.look.error.kind')}"
+    assert "`when: steps.look.failed`" in only(steps(text)).hint
+    assert codes(steps(f"{text}  when: steps.look.failed\n")) == []
+    assert codes(steps(f'{text}  when: steps.look.status == "failed"\n')) == []
+    file = "- id: grab\n  action: endpoint.collect_file\n  with: {host: h, path: p}\n  on_error: continue\n"
+    left_out = only(steps(f"{file}{say('steps.grab.output.file.name')}  when: steps.grab.ok\n"))
+    assert "add `| default(...)`" in left_out.hint
+    assert "steps.grab.ok" not in left_out.hint
+
+
 def test_the_output_of_a_step_that_has_surely_run_needs_nothing() -> None:
     """Nor does that of a step with both, a condition and a default."""
     assert codes(steps(LOOK + SCORE)) == []
@@ -146,6 +196,7 @@ def test_outside_a_loop_only_what_it_collects_is_seen() -> None:
     assert codes(steps(loop() + say("steps.each.output.collect | length"))) == []
     assert codes(steps(loop() + "  on_error: continue\n" + say("steps.each.output.counts.failed"))) == []
     assert codes(steps(loop() + say("steps.inner.output.score"))) == ["used_too_early"]
+    assert "`steps.each.output.collect`" in only(steps(loop() + say("steps.inner.output.score"))).hint
     assert codes(steps(loop() + say("steps.each.output.colect"))) == ["type"]
     assert codes(steps(loop() + "  when: alert.host\n" + say("steps.each.output.counts.total"))) == ["may_be_absent"]
 

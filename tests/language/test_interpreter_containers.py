@@ -138,13 +138,14 @@ def test_if_without_else_does_nothing_where_the_condition_does_not_hold() -> Non
         ("alert.severity", "medium"),
         ("""'"Medium"'""", "default"),
         ("5", "five"),
+        ("10 / 2", "five"),
         ("true", "yes"),
         ("alert.source.ip", "address"),
         ("alert.user.name | default('x')", "default"),
     ],
 )
 def test_switch_takes_the_case_whose_literal_is_the_value_as_its_type_reads_it(value: str, taken: str) -> None:
-    """A severity is one however it is written, an address in any spelling; text is exactly itself."""
+    """A severity, an address and a number are one however they are written; text is exactly itself."""
     cases = {"medium": "medium", "5": "five", "true": "yes", "::ffff:203.0.113.7": "address"}
     listed = "\n".join(
         f'    "{literal}": [{{id: {name}, action: lab.look, with: {{what: x}}}}]' for literal, name in cases.items()

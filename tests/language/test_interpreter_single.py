@@ -180,6 +180,18 @@ def test_undo_releases_what_these_steps_hold_in_reverse() -> None:
     assert played.undone == ["each", "each", "one"]
 
 
+def test_an_undo_inside_a_loop_means_the_steps_of_its_own_item() -> None:
+    """What the other items did stays as it is, whichever of them ran before."""
+    played = play("""
+        - for_each:
+            items: [x, y, z]
+            steps:
+              - {id: held, action: lab.hold, with: {what: "{{ item }}"}, keep: true}
+              - {when: item == "y", undo: [held]}
+    """)
+    assert played.undone == ["held"]
+
+
 def test_an_effect_that_two_steps_hold_ends_with_the_last_of_them() -> None:
     """Two steps of one run on the same target are one effect."""
     played = play("""

@@ -26,7 +26,7 @@ from orchestrator.local.kafka import builtin_test_broker, have_jars
 from orchestrator.local.part import Launch, Ports
 from orchestrator.local.ports import any_free
 from orchestrator.local.prepare import prepare
-from orchestrator.local.processes import Started
+from orchestrator.local.processes import GUARD, Started, run_guarded
 from orchestrator.local.stack import down, missing_parts, up
 from orchestrator.settings import (
     DatabaseSettings,
@@ -157,15 +157,28 @@ async def test_a_part_that_does_not_come_up_says_why(tmp_path: Path) -> None:
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_up_that_is_cut_short_leaves_nothing_behind(how: signal.Signals, tmp_path: Path) -> None:
     """Ctrl-C, a plain end, and kill -9 while some servers are up and others are not; the next `up` starts anew."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "orchestrator.cli.main", "up"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
-        env=child_environment(TOCSIN_HOME=str(tmp_path)),
-    )  # fmt: skip
-    assert process.stderr is not None
-    assert any(b"temporal  ready" in line for line in process.stderr)
-    assert known_to(tmp_path)
-    os.kill(process.pid, how)
-    assert process.wait(30) in (130, -how)
+    # under a guard, since it would come to its end and stay if these tests were cut short
+    command = [
+        sys.executable,
+        str(GUARD),
+        str(int(signal.SIGKILL)),
+        sys.executable,
+        "-m",
+        "orchestrator.cli.main",
+        "up",
+    ]
+    ours, guards = socket.socketpair()
+    with ours, guards:
+        guard = subprocess.Popen(
+            command, stdin=guards.fileno(), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
+            env=child_environment(TOCSIN_HOME=str(tmp_path)),
+        )  # fmt: skip
+        pid = int(ours.makefile().readline())
+        assert guard.stderr is not None
+        assert any(b"temporal  ready" in line for line in guard.stderr)
+        assert known_to(tmp_path)
+        os.kill(pid, how)
+        assert guard.wait(30) in (130, 256 - how)
     psutil.wait_procs(known_to(tmp_path), timeout=20)
     assert known_to(tmp_path) == []
     assert read_state(tmp_path).parts == {}
@@ -266,6 +279,15 @@ async def test_a_folder_that_is_not_ours_is_a_clear_mistake() -> None:
         await up(Settings(home=Path("/proc/nobody")))
 
 
+@pytest.mark.parametrize("wreck", [b"", b'{"parts": {"kaf', b"[]", b"\xff"])
+async def test_a_state_that_cannot_be_read_is_a_clear_mistake(wreck: bytes, tmp_path: Path) -> None:
+    """With the file, and what to do: servers that it named may still run."""
+    (tmp_path / "stack.json").write_bytes(wreck)
+    for command in (up, down):
+        with pytest.raises(StackError, match=r"stack\.json .* remove the file"):
+            await command(Settings(home=tmp_path))
+
+
 async def test_preparing_again_changes_nothing(settings: Settings) -> None:
     """Topics, attributes and schema are there already."""
     endpoints = current_endpoints(settings)
@@ -288,13 +310,14 @@ def test_without_maven_up_says_what_to_do(tmp_path: Path, no_maven: dict[str, st
 def test_maven_ends_with_the_up_that_started_it(tmp_path: Path, no_maven: dict[str, str]) -> None:
     """kill -9 while the jars are fetched: neither the fetching goes on, nor do halves of it stay for ever."""
     maven = tmp_path / "bin" / "mvn"
-    maven.write_text(f"#!/bin/sh\nexec {shutil.which('sleep')} 60\n")
+    maven.write_text(f"#!/bin/sh\n: > '{tmp_path}/fetches'\nexec {shutil.which('sleep')} 60\n")
     maven.chmod(0o755)
     environment = child_environment(TOCSIN_HOME=str(tmp_path / "home"), **no_maven)
     process = subprocess.Popen([sys.executable, "-m", "orchestrator.cli.main", "up"], env=environment)
     try:
-        while not any("60" in one.cmdline() for one in known_to(tmp_path)):  # until it fetches
+        while not (tmp_path / "fetches").exists():
             assert process.poll() is None
+            time.sleep(0.02)
     finally:
         process.kill()
         process.wait()
@@ -306,6 +329,14 @@ def test_maven_ends_with_the_up_that_started_it(tmp_path: Path, no_maven: dict[s
     again = subprocess.run([*process.args], env=environment, capture_output=True, text=True, check=False)  # type: ignore[misc]
     assert "Maven could not fetch" in again.stderr
     assert list((tmp_path / "cache" / "tocsin" / "kafka").iterdir()) == []
+
+
+def test_a_program_that_takes_too_long_is_ended_with_a_reason(tmp_path: Path) -> None:
+    """Such as a Maven that waits for a network: what it said so far, and nothing of it stays."""
+    command = ["/bin/sh", "-c", f"echo still trying >&2; exec {shutil.which('sleep')} 60"]
+    with pytest.raises(StackError, match=r"`sh` was not done within 1 s:\nstill trying"):
+        run_guarded(command, tmp_path, dict(os.environ), seconds=1)
+    assert known_to(tmp_path) == []
 
 
 def test_the_built_in_test_broker_takes_records() -> None:

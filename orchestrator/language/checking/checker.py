@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
-from jinja2 import nodes
-
 from orchestrator.alerts.alert import Alert
 from orchestrator.contract import Capability
 from orchestrator.errors import ExpressionError, Finding, FindingLevel, Place
@@ -19,6 +17,7 @@ from orchestrator.language.checking.around import Around, Paths, scope_of
 from orchestrator.language.checking.names import StepNames
 from orchestrator.language.expressions import checked, compile_condition, compile_template, compile_value
 from orchestrator.language.expressions.compiled import Expression, Template
+from orchestrator.language.expressions.guards import brought
 from orchestrator.language.expressions.kinds import (
     ABSENT,
     NONE,
@@ -34,8 +33,7 @@ from orchestrator.language.expressions.kinds import (
 )
 from orchestrator.language.expressions.nodes import path_of
 from orchestrator.language.expressions.types import MAY_BE_ABSENT, TEXT_FOR_PEOPLE, Problem, guarded, type_of
-from orchestrator.language.host import StepStatus
-from orchestrator.language.model import PlaybookDocument, Step, StepKeys, every_step, located
+from orchestrator.language.model import ForEachStep, PlaybookDocument, Step, StepKeys, every_step, located
 from orchestrator.language.reference import ReferenceData, names_in
 from orchestrator.language.yaml_reader import Document, Path
 
@@ -153,7 +151,7 @@ class Base:
             return around
         scope = dict(only) if only is not None else self.scope(around)
         self._look(path, compiled, scope, around, strict=False)
-        return around.guarded(present_where(compiled))
+        return around.guarded(guarded(compiled))
 
     def value(self, path: Path, source: str, around: Around, wanted: Any = None) -> Type:
         """Check a bare expression; its type."""
@@ -235,21 +233,19 @@ class Base:
     def where(self, source: str) -> frozenset[tuple[str, ...]]:
         """The paths that have a value where a condition holds."""
         try:
-            return present_where(compile_condition(source))
+            return guarded(compile_condition(source))
         except ExpressionError:  # said already where the condition was checked
             return frozenset()
 
     def where_is(self, source: str, literal: str) -> frozenset[tuple[str, ...]]:
-        """The paths that have a value where an expression is this literal: of a step that succeeded, its output."""
-        for path in self.named(source, compile_value) if literal == StepStatus.SUCCEEDED else ():
-            if path[0] == "steps" and path[2:] == ("status",):
-                return frozenset({(*path[:2], "output")})
-        return frozenset()
+        """The paths that have a value where an expression is this literal: of a step's status, what that brings."""
+        paths = self.named(source, compile_value)
+        return frozenset(found for path in paths for found in brought(path, literal))
 
     def where_not(self, source: str) -> frozenset[tuple[str, ...]]:
         """The paths that have a value where a condition does not hold."""
         try:
-            return present_where(compile_condition(source), holds=False)
+            return guarded(compile_condition(source), holds=False)
         except ExpressionError:  # said already where the condition was checked
             return frozenset()
 
@@ -277,7 +273,7 @@ class Base:
         self._references(path, compiled, around)
         problems, kind = checked(compiled, scope, wanted, present=around.present if strict else None)
         for problem in problems:
-            hint = _absence(problem, path) if problem.code == MAY_BE_ABSENT else problem.hint
+            hint = _absence(problem, path, around) if problem.code == MAY_BE_ABSENT else problem.hint
             place = self._within(path, compiled.source, problem)
             message = f"{_shown(path)}: {problem.message}"
             self.found.append(Finding(place, problem.code, message, hint, _level(problem)))
@@ -301,20 +297,42 @@ class Base:
         for message, hint in self.library.troubles(compiled.paths):
             self.say(path, "site", f"{_shown(path)}: {message}", hint)
 
+    def _left(self, path: Path, name: str) -> ForEachStep | None:
+        """The loop that holds a step, where the path does not lead through it."""
+        for place, loop in self.located():
+            holds = isinstance(loop, ForEachStep) and any(one.id == name for one in every_step(loop.for_each.steps))
+            if isinstance(loop, ForEachStep) and holds and path[: len(place) + 1] != (*place, "for_each"):
+                return loop
+        return None
+
     def unknown_step(self, path: Path, name: str) -> None:
         """A step that is not there, or not yet."""
-        if name in self.ids:
+        loop = self._left(path, name)
+        if loop is not None and loop.id:
+            message = f"step `{name}` is seen inside the loop `{loop.id}` alone"
+            hint = f"read `steps.{loop.id}.output.collect`, or in its `on_error:` `steps.{loop.id}.error`"
+            self.say(path, "used_too_early", message, hint)
+        elif loop is not None:
+            message = f"step `{name}` is seen inside its loop alone"
+            self.say(path, "used_too_early", message, "give the loop an `id` and a `collect`, and read what that gives")
+        elif name in self.ids:
             self.say(path, "used_too_early", f"step `{name}` has not run here yet", "move it up, or out of the branch")
         else:
             self.say(path, "unknown_step", f"no step has the id `{name}`", did_you_mean(name, self.ids))
 
 
-def _absence(problem: Problem, path: Path) -> str:
+def _absence(problem: Problem, path: Path, around: Around) -> str:
     """How to mend that something may be absent: of a step, by its `default:` or a guard, which outputs cannot have."""
     name = problem.path[1] if problem.path is not None and len(problem.path) > 1 else ""
     of_step = name if problem.path is not None and problem.path[0] == "steps" else ""
     if path[0] == "outputs":
         return f"a run may end without it; {f'give `{name}` a `default:`, or ' if of_step else ''}add `| default(...)`"
+    part = problem.path[2:] if problem.path is not None else ()
+    known = around.known.get(name)
+    if of_step and part[:1] == ("error",):
+        return f"guard this with `when: steps.{name}.failed`, or add `| default(...)`"
+    if of_step and known is not None and (not known.maybe or ("steps", name, "output") in around.present):
+        return "the step may have ended well without it: add `| default(...)`, or a `when:` that asks for it"
     if of_step:
         return f"give `{name}` a `default:`, or guard this with `when: steps.{name}.ok`"
     return problem.hint or "add `| default(...)`, or a `when:`"
@@ -345,25 +363,6 @@ def where_present(kind: Any, present: Paths, here: tuple[str, ...]) -> Type:
     return as_type(
         fields | {name: where_present(fields[name].there, present, (*here, name)) for name in below & set(fields)}
     )
-
-
-def present_where(compiled: Expression, *, holds: bool = True) -> frozenset[tuple[str, ...]]:
-    """The paths that have a value where a condition holds, or does not; a step that is `ok` has an output."""
-    paths = guarded(compiled, holds=holds)
-    sure = {path for path in paths if path[0] == "steps" and path[2:] == ("ok",)}
-    sure |= {path for path, word in _equal_words(compiled.node) if holds and word == StepStatus.SUCCEEDED}
-    return paths | {(*path[:2], "output") for path in sure}
-
-
-def _equal_words(node: nodes.Node) -> Iterator[tuple[tuple[str, ...], str]]:
-    """The paths that are a certain word where a condition holds."""
-    if isinstance(node, nodes.And):
-        yield from _equal_words(node.left)
-        yield from _equal_words(node.right)
-    elif isinstance(node, nodes.Compare) and len(node.ops) == 1 and node.ops[0].op == "eq":
-        path, word = path_of(node.expr), node.ops[0].expr
-        if path is not None and path[0] == "steps" and path[2:] == ("status",) and isinstance(word, nodes.Const):
-            yield path, str(word.value)
 
 
 def covers_of(step: Step) -> tuple[str, ...]:

@@ -37,7 +37,7 @@ def guards_of(node: nodes.Node) -> Guards:
     if isinstance(node, nodes.CondExpr):
         return Guards(_of_choice(node, lambda part: guards_of(part).holds))
     maker = _GUARDS.get(type(node))
-    return maker(node) if maker else Guards(_needs(node))
+    return maker(node) if maker else Guards(_needs(node) | _true(node))
 
 
 def _of_choice(node: nodes.CondExpr, known: Callable[[nodes.Node], Paths]) -> Paths:
@@ -55,7 +55,33 @@ def _of_comparison(node: nodes.Compare) -> Guards:
         return {"eq": Guards(fails=there), "ne": Guards(holds=there)}.get(node.ops[0].op, Guards())
     if any(_is_none(side) for side in sides):
         return Guards()
-    return Guards(_all(sides))
+    return Guards(_all(sides) | _of_equal(node))
+
+
+def _of_equal(node: nodes.Compare) -> Paths:
+    """What it brings that a path is one certain word, or true."""
+    path, other = path_of(node.expr), node.ops[0]
+    if path is None or len(node.ops) > 1 or other.op != "eq" or not isinstance(other.expr, nodes.Const):
+        return NO_PATHS
+    return _true(node.expr) if other.expr.value is True else brought(path, other.expr.value)
+
+
+def _true(node: nodes.Node) -> Paths:
+    """What it brings that a path is true. One that is compared, or asked whether it is there, may be false."""
+    path = path_of(node)
+    return NO_PATHS if path is None else brought((*path[:-1], "status"), _STATES.get(path[-1]))
+
+
+_STATES = {"ok": "succeeded", "failed": "failed"}
+_BROUGHT = {"succeeded": "output", "failed": "error"}
+"""what a step surely has where its status is this word"""
+
+
+def brought(path: Path, word: object) -> Paths:
+    """The paths that have a value where this one is this word: those of a step, where it is the step's status."""
+    if path[:1] != ("steps",) or path[2:] != ("status",) or word not in _BROUGHT:
+        return NO_PATHS
+    return closed([(*path[:2], _BROUGHT[str(word)])])
 
 
 def _is_none(node: nodes.Node) -> bool:

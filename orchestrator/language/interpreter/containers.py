@@ -81,6 +81,8 @@ def _is(value: Any, literal: str) -> bool:
         return literal in ("null", "none")
     if isinstance(value, Severity):
         return str(value) == literal.lower()
+    if isinstance(value, float) and value.is_integer():
+        return text_of(int(value)) == literal  # as `==` has it: 5.0 is 5
     parse = getattr(type(value), "parse", None)
     if parse is not None:
         try:

@@ -9,7 +9,7 @@ from typing import Any
 
 from orchestrator.contract import Capability
 from orchestrator.language.host import StepError
-from orchestrator.language.paths import Path
+from orchestrator.language.paths import Path, of_another_item
 
 Undo = Callable[["Hold"], StepError | None]
 """Takes an effect back; the error where that fails"""
@@ -39,12 +39,16 @@ class Effects:
     undone: list[str] = field(default_factory=list)
     _released: dict[tuple[str, str], list[Hold]] = field(default_factory=dict)
 
-    def release(self, run: str, steps: Sequence[str] | None, undo: Undo) -> tuple[list[str], StepError | None]:
+    def release(
+        self, run: str, path: Path, steps: Sequence[str] | None, undo: Undo
+    ) -> tuple[list[str], StepError | None]:
         """End the holds of these steps of a run, of all where none are named, in reverse.
 
-        Gives the steps whose effects were undone, and the first failure.
+        `path` leads to the step that wants it: in a loop the ids mean the steps of its own item. Gives the steps whose
+        effects were undone, and the first failure.
         """
-        return self._end([hold for hold in reversed(self.holds) if hold.run == run and _means(hold, steps)], undo)
+        own = [hold for hold in reversed(self.holds) if hold.run == run and not of_another_item(path, hold.path)]
+        return self._end([hold for hold in own if _means(hold, steps)], undo)
 
     def expire(self, now: datetime) -> None:
         """End the holds whose time has come."""

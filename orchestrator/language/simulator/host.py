@@ -187,7 +187,8 @@ class SimulatedHost:
         """Undo what is still there; the inverse answers as the test says."""
         self.world.traces += traces
         self.world.effects.expire(self.now())
-        undone, error = self.world.effects.release(self.context.run, call.steps, self._take_back)
+        path = (*self._called_at, *call.path)
+        undone, error = self.world.effects.release(self.context.run, path, call.steps, self._take_back)
         return UndoOutcome(undone=tuple(undone), error=error)
 
     def _take_back(self, hold: Hold) -> StepError | None:
