@@ -7,7 +7,6 @@ that somebody has changed it since.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -21,6 +20,7 @@ from orchestrator.actions.site import Configured, Site
 from orchestrator.contract import Effect
 from orchestrator.errors import ActionFailed, FailureKind
 from orchestrator.language.host import ActionCall, ActionOutcome, RunContext, StepError, Trace, UndoCall, UndoOutcome
+from orchestrator.language.paths import of_another_item
 
 log = structlog.get_logger()
 LEASE = 60.0
@@ -31,8 +31,6 @@ PAUSES = (5.0, 15.0, 60.0, 300.0, 900.0)
 """seconds between attempts; the last one for ever"""
 PAGE_AT = 3
 """the attempt whose failure is told to people"""
-ITEM = re.compile(r"^\d+:[0-9a-f]{12}$")
-"""an item of a loop in a path"""
 
 
 class Undoing:
@@ -176,9 +174,3 @@ class Undoing:
 def cannot(integration: str, capability: str) -> StepError:
     """The failure where an integration is gone, or has no way back."""
     return StepError(kind=FailureKind.INVALID, message=f"{integration} cannot undo {capability}")
-
-
-def of_another_item(path: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    """Whether two steps stand in different items of one loop: there a step's id means that of the same item."""
-    apart = next(((one, two) for one, two in zip(path, other, strict=False) if one != two), None)
-    return apart is not None and all(ITEM.match(part) for part in apart)

@@ -53,6 +53,11 @@ def as_json(value: Any) -> None:
     sys.stdout.flush()
 
 
+def plain(line: str) -> None:
+    """A line for other programs, to the letter."""
+    sys.stdout.write(line + "\n")
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Rows for people; a cell may be text in a style of its own."""
     made = Table(box=None, pad_edge=False, header_style="bold")

@@ -16,7 +16,7 @@ from orchestrator.actions.catalog import scan
 from orchestrator.actions.containments import Containment, Hands, in_force, named
 from orchestrator.audit.database import make_engine
 from orchestrator.bootstrap import acting_alone
-from orchestrator.cli.console import as_json, complain, say, table
+from orchestrator.cli.console import as_json, complain, plain, say, table
 from orchestrator.contract.durations import format_duration, parse_duration
 from orchestrator.errors import TocsinError
 from orchestrator.local.endpoints import current_endpoints
@@ -50,7 +50,7 @@ async def listed(*, json: bool = False, export: bool = False) -> None:
         capabilities = scan().capabilities
         for one in found:
             made = capabilities.get(one.capability)
-            say(_by_hand(one, made.inverse if made else None))
+            plain(_by_hand(one, made.inverse if made else None))
     else:
         _show(found)
 
