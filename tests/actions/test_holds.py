@@ -290,3 +290,14 @@ async def test_only_reversible_effects_are_held(catalog: Catalog, made: Acting, 
     ticket = block(step="t", path=("t",), action="ticket.open", parameters={"title": "x", "body": "y"}, expires=None)
     await made.gateway.act(run(1), ticket, ())
     assert await states(engine) == {}
+
+
+def test_every_integration_that_ships_can_show_what_it_changes(catalog: Catalog) -> None:
+    """Otherwise what was there before us would be taken away."""
+    blind = [
+        f"{product.name}: {one.capability.name}"
+        for product in catalog.products.values()
+        for one in product.implementations.values()
+        if one.capability.effect is Effect.REVERSIBLE and one.capability.state not in product.implementations
+    ]
+    assert blind == []
