@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.settings import Settings, child_environment
+from tests.command import tocsin
 from tests.faults.processes import Process
 
 
@@ -24,11 +24,9 @@ class Site:
 
     async def tocsin(self, *arguments: str, stdin: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
         """What the command does and says; `settings` are TOCSIN_ variables beside the site's own."""
+        environment = self.environment | settings
         return await asyncio.to_thread(
-            subprocess.run,
-            [sys.executable, "-m", "orchestrator.cli.main", *arguments],
-            cwd=self.folder, env=self.environment | settings, input=stdin, capture_output=True, text=True, timeout=90,
-            check=False,
+            tocsin, *arguments, environment=environment, folder=self.folder, stdin=stdin
         )  # fmt: skip
 
     @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import jsonschema
@@ -13,7 +12,7 @@ import pytest
 from orchestrator.cli.findings import sarif
 from orchestrator.errors import Finding, Place
 from orchestrator.settings import child_environment
-from tests.conftest import ROOT
+from tests.command import tocsin
 
 WRONG = """
 title: Wrong
@@ -23,9 +22,8 @@ steps: [{id: block, action: firewall.blok_ip, with: {ip: "{{ alert.source.ip }}"
 
 
 def check(*arguments: str, playbooks: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "orchestrator.cli.main", "check", *arguments]
     environment = child_environment() | ({"TOCSIN_PLAYBOOKS": str(playbooks)} if playbooks else {})
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    return tocsin("check", *arguments, environment=environment)
 
 
 def test_the_playbooks_that_ship_are_good() -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from orchestrator.settings import child_environment
-from tests.conftest import ROOT
+from tests.command import tocsin
 
 
 @pytest.fixture
@@ -34,9 +33,7 @@ def site(tmp_path: Path) -> Path:
 
 
 def lists(site: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "orchestrator.cli.main", "lists", *arguments]
-    environment = child_environment(TOCSIN_PLAYBOOKS=str(site))
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    return tocsin("lists", *arguments, environment=child_environment(TOCSIN_PLAYBOOKS=str(site)))
 
 
 def test_people_see_what_there_is(site: Path) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from orchestrator.settings import child_environment
-from tests.conftest import ROOT
+from tests.command import tocsin
 
 PLAYBOOK = """title: A trial
 why: To see what the command says
@@ -47,8 +46,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "orchestrator.cli.main", "test", *arguments]
-    return subprocess.run(line, cwd=ROOT, env=child_environment(), capture_output=True, text=True, check=False)
+    return tocsin("test", *arguments, environment=child_environment())
 
 
 def test_it_says_what_no_test_reaches_with_file_and_line(file: Path) -> None:

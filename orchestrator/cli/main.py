@@ -55,7 +55,7 @@ def main() -> None:
     """Run the command; a mistake is one clear message and exit code 2."""
     try:
         _import_commands(sys.argv[1:2])
-        app()
+        app(sys.argv[1:])
     except TocsinError as error:
         complain(str(error))
         sys.exit(2)

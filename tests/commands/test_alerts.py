@@ -124,7 +124,7 @@ async def test_an_alert_is_explained_by_id_by_file_and_by_place(
     told = json.loads(done.stdout)
     assert told["from"] == f"{place.topic}:{place.partition}:{place.offset}"
     assert {one["playbook"]: one["holds"] for one in told["playbooks"]} == {
-        "asked": False, "fails": False, "not-yours": False, "watched": True,
+        "asked": False, "briefly": False, "fails": False, "not-yours": False, "watched": True,
     }  # fmt: skip
     assert [(one["playbook"], one["how"]) for one in told["runs"]] == [("watched", "started")]
 

@@ -46,7 +46,7 @@ async def test_what_is_in_force_is_listed_for_people_for_scripts_and_for_undoing
     assert one["holders"][0]["run"].startswith("watched/a/")
     listed = await serving.tocsin("containments")
     assert target(alert) in listed.stdout
-    assert "(in 59m" in listed.stdout
+    assert "(in 59m" in listed.stdout or "(in 1h)" in listed.stdout
     export = await serving.tocsin("containments", "--export")
     (line,) = [line for line in export.stdout.splitlines() if alert["source"]["ip"] in line]
     assert line.split("\t")[:2] == ["lab", "firewall.unblock_ip"]

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import pytest
 
 from orchestrator.local.endpoints import Endpoints
 from orchestrator.settings import child_environment
-from tests.conftest import ROOT
+from tests.command import tocsin
 from tests.versions.site import Site, broken, playbook
 
 OPEN_RUN = """
@@ -25,11 +23,6 @@ def environment(stack: Endpoints, database: str) -> dict[str, str]:
     return child_environment(
         TOCSIN_KAFKA__BOOTSTRAP=stack.kafka, TOCSIN_TEMPORAL__ADDRESS=stack.temporal, TOCSIN_DATABASE__URL=database
     )
-
-
-def tocsin(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "orchestrator.cli.main", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture
@@ -55,7 +48,7 @@ def test_the_list_shows_what_is_in_force_what_is_broken_and_where_versions_still
 ) -> None:
     """People get a table and, in words, what is wrong; machines one line."""
     old, new = digests
-    done = tocsin(environment, "playbooks")
+    done = tocsin("playbooks", environment=environment)
     assert done.returncode == 0
     rows = {line.split()[0]: line for line in done.stdout.splitlines() if line[:1].isalpha()}
     assert f"contain two  live  {new[7:19]}" in rows["contain"]
@@ -64,7 +57,7 @@ def test_the_list_shows_what_is_in_force_what_is_broken_and_where_versions_still
     assert "stays in force" in done.stdout
     assert "broken.yaml:5:24: no action is named `notify.sent`; did you mean `notify.send`?" in done.stdout
 
-    listed = {one["name"]: one for one in json.loads(tocsin(environment, "playbooks", "--json").stdout)}
+    listed = {one["name"]: one for one in json.loads(tocsin("playbooks", "--json", environment=environment).stdout)}
     assert {name: (one["state"], one["in_force"]) for name, one in listed.items()} == {
         "broken": ("broken", True),
         "contain": ("in force", True),
@@ -76,7 +69,7 @@ def test_the_list_shows_what_is_in_force_what_is_broken_and_where_versions_still
 
 def test_a_playbook_shows_its_versions_and_what_changed(environment: dict[str, str], digests: list[str]) -> None:
     """The newest first, each with its time, its open runs, and every key that differs from the one before."""
-    done = tocsin(environment, "playbooks", "contain")
+    done = tocsin("playbooks", "contain", environment=environment)
     head, newest, *changes = (line for line in done.stdout.splitlines() if line)
     assert head == "contain: contain two"
     assert newest.startswith(f"{digests[1][7:19]}  in force ")
@@ -86,7 +79,7 @@ def test_a_playbook_shows_its_versions_and_what_changed(environment: dict[str, s
     assert changes[-2].endswith("   2 open runs")
     assert changes[-1] == "  the first"
 
-    (first, second) = json.loads(tocsin(environment, "playbooks", "contain", "--json").stdout)["versions"]
+    (first, second) = json.loads(tocsin("playbooks", "contain", "--json", environment=environment).stdout)["versions"]
     assert (first["changes"], first["until"] is None, second["until"]) == (None, False, None)
     assert {"kind": "changed", "part": "step note", "key": "with.channel", "old": "soc", "new": "night"} in second[
         "changes"
@@ -95,17 +88,17 @@ def test_a_playbook_shows_its_versions_and_what_changed(environment: dict[str, s
 
 def test_a_name_that_nobody_knows_is_one_clear_mistake(environment: dict[str, str], digests: list[str]) -> None:
     """With the nearest right one."""
-    done = tocsin(environment, "playbooks", "contian")
+    done = tocsin("playbooks", "contian", environment=environment)
     assert done.returncode == 2
     assert done.stderr.strip() == "no playbook named contian was ever in force; did you mean contain?"
 
 
 def test_status_says_which_playbooks_are_broken(environment: dict[str, str], digests: list[str]) -> None:
     """The exit code is about the servers: the last good version serves."""
-    done = tocsin(environment, "status")
+    done = tocsin("status", environment=environment)
     assert done.returncode == 0
     assert "broken has been broken since" in done.stdout
-    assert json.loads(tocsin(environment, "status", "--json").stdout)[-1] == {
+    assert json.loads(tocsin("status", "--json", environment=environment).stdout)[-1] == {
         "part": "playbooks", "state": "broken", "address": None, "pid": None, "memory": 0, "why": "",
         "in_force": 2, "broken": ["broken"],
     }  # fmt: skip
