@@ -276,3 +276,34 @@ def test_a_list_of_a_test_has_entries_of_the_type_of_the_list() -> None:
     assert "`lists.vips`: '1.2.3'" in only(with_test("lists: {vips: [1.2.3]}", of=of), known).message
     assert "did you mean `vips`?" in told(only(with_test("lists: {vip: []}", of=of), known))
     assert codes(with_test("lists: {vips: [1.2.3]}", of=of)) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("given: {ticket.open: {id: '7'}}", "no step calls `ticket.open`: this answer is for nobody"),
+        ("given: {intel.lookup_ip: {score: 7}}", None),
+        ("given: {firewall.unblock_ip: {fails: timeout}}", None),
+    ],
+)
+def test_an_answer_is_for_something_that_is_asked(words: str, says: str | None) -> None:
+    """What takes back what a step did is asked too."""
+    if says is None:
+        assert found(with_test(words)) == []
+    else:
+        assert says in told(only(with_test(words)))
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("given: {intel.lookup_ip: {score: 7}}, expect: {starts: false}", "so `given` is for nobody"),
+        ("answers: {sure: approve}, expect: {starts: false}", "so `answers` is for nobody"),
+        ("expect: {starts: false, calls: []}", "so `calls` cannot fail"),
+        ("expect: {starts: false, not_called: [firewall.block_ip]}", "so `not_called` cannot fail"),
+    ],
+)
+def test_where_nothing_starts_nothing_else_is_expected(words: str, says: str) -> None:
+    """A check that cannot fail is none."""
+    made = steps(STEPS, tests=f"{TESTS}  - {{name: more, alert: {ALERT}, {words}}}\n")
+    assert says in told(only(made))

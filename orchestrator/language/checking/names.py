@@ -40,6 +40,11 @@ class StepNames:
         """Whether it may be a step of a playbook that cannot be read, of which nobody knows the steps."""
         return name.startswith(tuple(self._unread))
 
+    @property
+    def has_unread(self) -> bool:
+        """Whether a playbook that is called cannot be read."""
+        return bool(self._unread)
+
     def of(self, *kinds: type[Step]) -> list[str]:
         """Every name of a step of these kinds, of items and turns that of the first."""
         return [name.replace("[]", "[0]") for name, step in self._steps.items() if isinstance(step, kinds)]

@@ -136,6 +136,9 @@ def _given(check: Checker, name: str, answer: Any, path: Path) -> None:
     if step is not None and not isinstance(step, ActionStep | PlaybookStep):
         check.say((*path, "@key"), "test", f"`{plain}` is no call: it is `{step.KIND}:`, which nothing answers here")
         return
+    if step is None and not _may_call(check, name):
+        hint = did_you_mean(name, sorted(_actions(check)))
+        check.say((*path, "@key"), "test", f"no step calls `{name}`: this answer is for nobody", hint)
     _mixed(check, answer, path)
     for place, one in _each(answer, path):
         _answer(check, one, place, _gives(check, name, step))
@@ -160,6 +163,18 @@ def _gives(check: Checker, name: str, step: Step | None) -> list[Mapping[str, An
 def _asking(check: Checker, action: str) -> list[ActionStep]:
     """Every step that calls the action, also those of the playbooks that this one calls."""
     return [one for one in check.step_names.every if isinstance(one, ActionStep) and one.action == action]
+
+
+def _may_call(check: Checker, name: str) -> bool:
+    """Whether a step calls the action, or undoes something with it."""
+    actions = _actions(check)
+    inverses = {made.inverse for one in actions if (made := check.capabilities.get(one)) is not None}
+    return name in actions or name in inverses or check.step_names.has_unread
+
+
+def _actions(check: Checker) -> set[str]:
+    """What steps call, also those of the playbooks that this one calls."""
+    return {one.action for one in check.step_names.every if isinstance(one, ActionStep)}
 
 
 def _mixed(check: Checker, answer: Any, path: Path) -> None:
@@ -280,6 +295,7 @@ def _fields(check: Checker, step: AskStep, answer: Any, path: Path) -> None:
 
 
 def _expected(check: Checker, test: Test, path: Path) -> None:
+    _idle(check, test, path)
     for index, entry in enumerate(test.expect.calls or ()):
         _call(check, entry, (*path, "calls", index))
     for index, name in enumerate(test.expect.not_called):
@@ -292,6 +308,17 @@ def _expected(check: Checker, test: Test, path: Path) -> None:
         if name not in check.model.outputs:
             hint = did_you_mean(name, check.model.outputs)
             check.say((*path, "outputs", name, "@key"), "test", f"the playbook gives no `{name}`", hint)
+
+
+def _idle(check: Checker, test: Test, path: Path) -> None:
+    """Where nothing starts, nothing else can be seen."""
+    if test.expect.starts:
+        return
+    for word in ("given", "answers", "joins"):
+        if getattr(test, word):
+            check.say((*path[:-1], word), "test", f"nothing starts here, so `{word}` is for nobody", "leave it out")
+    for word in test.expect.model_fields_set - {"starts"}:
+        check.say((*path, word), "test", f"nothing starts here, so `{word}` cannot fail", "leave it out")
 
 
 def _step(check: Checker, name: str, path: Path, *kinds: type[Step]) -> None:
