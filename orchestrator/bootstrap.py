@@ -16,6 +16,7 @@ from temporalio.worker import Worker
 
 from orchestrator.actions.acting import Acting, build_acting
 from orchestrator.actions.catalog import Catalog, scan
+from orchestrator.actions.evidence import own_evidence
 from orchestrator.actions.history import own_history
 from orchestrator.actions.ledger import PostgresLedger
 from orchestrator.actions.reaper import Reaper
@@ -163,7 +164,7 @@ async def _at_the_site(
     async with AsyncExitStack() as stack:
         stack.push_async_callback(engine.dispose)
         reference = await reference_of(settings.playbooks, engine)
-        own = [site_lists(reference), own_history(engine, catalog.capabilities)]
+        own = [site_lists(reference), own_history(engine, catalog.capabilities), own_evidence(lambda: site)]
         site = build_site(catalog, settings.integrations, settings.routes, own)
         stack.push_async_callback(site.close)
         yield engine, catalog, reference, site

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from orchestrator.contract import MANY, Call, Config, Http, Integration, Secret
+from orchestrator.contract import MANY, Call, Config, FileRef, Http, Integration, Secret
 
 SETTLES = 1.0
 """seconds within which a request that was not answered has taken effect, or never will"""
@@ -30,6 +30,12 @@ LabCall = Call[LabConfig]
 
 UNNAMED = "-"
 """for paths that name nothing: a segment that a path has no place for is left out"""
+
+
+@lab.keeps_files
+async def content(call: LabCall, file: FileRef) -> bytes:
+    """The bytes of a file that one of the lab's systems gave out."""
+    return (await call.http.request("GET", "/files/{name}", name=file.sha256)).body
 
 
 async def get(call: LabCall, path: str, query: Mapping[str, str] | None = None, *, name: str = UNNAMED) -> Any:

@@ -49,6 +49,11 @@ class Site:
         return self._configured.get(name)
 
     @property
+    def keepers(self) -> list[Configured]:
+        """Those who keep files that their actions spoke of."""
+        return [one for one in self._configured.values() if one.product.keeps is not None]
+
+    @property
     def served(self) -> frozenset[str]:
         """The capabilities that somebody serves here."""
         return frozenset(name for name, served_by in self._routes.items() if served_by)

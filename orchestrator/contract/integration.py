@@ -16,6 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from orchestrator.contract.capability import Capability, Parameters, Result
+from orchestrator.contract.values import FileRef
 
 P = TypeVar("P", bound=Parameters)
 R = TypeVar("R", bound=Result)
@@ -39,6 +40,11 @@ class Answer(Protocol):
     @property
     def headers(self) -> Mapping[str, str]:
         """The headers, their names in small letters."""
+        ...
+
+    @property
+    def body(self) -> bytes:
+        """The body as it came."""
         ...
 
     @property
@@ -134,7 +140,8 @@ class Integration(Generic[C]):
 
     `base_url` gives the one address that its HTTP client may talk to, or None where it speaks another protocol.
     `authorize` gives the headers of every request; they are kept for `authorize_for` seconds and asked for again, once,
-    after a 401. `basic_auth` gives user and password instead, where that is all the product wants.
+    after a 401. `basic_auth` gives user and password instead, where that is all the product wants. `keeps` gives the
+    bytes of files that its actions spoke of.
     """
 
     name: str
@@ -145,6 +152,14 @@ class Integration(Generic[C]):
     authorize_for: float = 1800.0
     basic_auth: Callable[[C], tuple[str, str]] | None = None
     implementations: dict[str, Implementation] = field(default_factory=dict)
+    keeps: Callable[[Call[C], FileRef], Awaitable[bytes]] | None = None
+
+    def keeps_files(
+        self, function: Callable[[Call[C], FileRef], Awaitable[bytes]]
+    ) -> Callable[[Call[C], FileRef], Awaitable[bytes]]:
+        """Register the function below as what gives the bytes of this product's files; `NotFound` where it has none."""
+        self.keeps = function
+        return function
 
     def implements(
         self, capability: Capability[P, R], *, repeats: Repeats, needs: tuple[str, ...] = ()

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.actions.catalog import scan
+from orchestrator.actions.evidence import own_evidence
 from orchestrator.actions.history import own_history
+from orchestrator.actions.site import build_site
 from orchestrator.actions.site_lists import site_lists
 from orchestrator.audit.database import make_engine
 from orchestrator.contract import Idempotent, Implementation, Readable, Unrepeatable
@@ -19,6 +21,7 @@ CATALOG = scan()
 OWN = (
     own_history(make_engine("postgresql://nobody@127.0.0.1:1/none"), CATALOG.capabilities),
     site_lists(ReferenceKeeper(Path("none"))),
+    own_evidence(lambda: build_site(CATALOG, {}, {})),
 )
 PRODUCTS = {**CATALOG.products, **{one.name: one for one in OWN}}
 EVERY = [(product, name) for product in PRODUCTS for name in PRODUCTS[product].implementations]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
@@ -19,6 +20,8 @@ _MAIL = r"(?i)\b[a-z0-9._%+-]{1,64}@[a-z0-9-]+(?:\.[a-z0-9-]+)+\b"
 _DOMAIN = r"(?i)\b(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]\b"
 _HASH = r"(?i)\b(?:[a-f0-9]{128}|[a-f0-9]{64}|[a-f0-9]{40}|[a-f0-9]{32})\b"
 _CVE = r"(?i)\bCVE-[0-9]{4}-[0-9]{4,19}\b"
+_TAIL = ".,;:!?)"
+"""what ends the sentence that an address stands in"""
 _ADDRESS = r"[0-9a-fA-F:.\[\]]{3,64}"
 
 Typed = TypeVar("Typed", bound=NormalisedText)
@@ -44,7 +47,7 @@ def _typed(meter: Meter, cls: type[Typed], found: Iterable[str]) -> list[Typed]:
 @is_filter("extract_urls", takes=str, gives=list[str])
 def extract_urls(meter: Meter, value: Any) -> list[Any]:
     """The web addresses in a text, defanged ones too: `alert.description | extract_urls`."""
-    return meter.items([url.rstrip(".,;:!?)") for url in _all(meter, value, _URL)])
+    return meter.items([url.rstrip(_TAIL) for url in _all(meter, value, _URL)])
 
 
 @is_filter("extract_mails", takes=str, gives=list[MailAddress])
@@ -72,6 +75,35 @@ def extract_ips(meter: Meter, value: Any) -> list[IpAddress]:
     return _typed(meter, IpAddress, (one.replace("[.]", ".").strip(".[]") for one in candidates))
 
 
+def found_in(source: str) -> dict[str, list[Any]]:
+    """All that the filters above find, by kind, in a text that no playbook holds: a file, of any length."""
+    whole = _refanged(source)
+    addresses = (one.replace("[.]", ".").strip(".[]") for one in _every(source, _ADDRESS))
+    return {
+        "ips": _parsed(IpAddress, addresses),
+        "urls": list(dict.fromkeys(url.rstrip(_TAIL) for url in _every(whole, _URL))),
+        "domains": _parsed(Domain, _every(whole, _DOMAIN)),
+        "mails": _parsed(MailAddress, _every(whole, _MAIL)),
+        "hashes": _parsed(FileHash, _every(whole, _HASH)),
+    }
+
+
+def _every(source: str, what: str) -> list[str]:
+    return [match.group() for match in pattern(what).finditer(source)]
+
+
+def _parsed(cls: type[Typed], found: Iterable[str]) -> list[Typed]:
+    values: dict[Typed, None] = {}
+    for one in dict.fromkeys(found):
+        with contextlib.suppress(ValueError):
+            values[cls.parse(one)] = None
+    return list(values)
+
+
+def _refanged(source: str) -> str:
+    return re.sub(r"(?i)\bhxxp", "http", source).replace("[.]", ".").replace("(.)", ".")
+
+
 @is_filter("extract_cves", takes=str, gives=list[str])
 def extract_cves(meter: Meter, value: Any) -> list[Any]:
     """The vulnerabilities that a text names: `alert.title | extract_cves`."""
@@ -89,7 +121,7 @@ def defang(meter: Meter, value: Any) -> str:
 @is_filter("refang", takes=str, gives=str)
 def refang(meter: Meter, value: Any) -> str:
     """Undo `defang`: `"hxxp://evil[.]example" | refang`."""
-    return meter.text(re.sub(r"(?i)\bhxxp", "http", text(meter, value)).replace("[.]", ".").replace("(.)", "."))
+    return meter.text(_refanged(text(meter, value)))
 
 
 _PARTS = {"scheme": str, "host": str | None, "port": int | None, "path": str, "query": str}
