@@ -7,17 +7,28 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from integrations.crowdsec import crowdsec
+from orchestrator.actions.acting import Acting, build_acting
+from orchestrator.actions.catalog import scan
+from orchestrator.actions.ledger import PostgresLedger
+from orchestrator.actions.reaper import Reaper
+from orchestrator.actions.sending import Sender
+from orchestrator.actions.site import build_site
 from orchestrator.contract import Unauthorized
+from orchestrator.language.host import RunContext, UndoCall
+from tests.actions.bench_target import block, context
 from tests.integrations.support import Caller, configured, free_port, listens, need, wait_until
 
+LET_GO = UndoCall(step="back", path=("back",))
 FIREWALL, ATTACKER = "tocsin-fw", "tocsin-atk"
 SERVER_IP, ATTACKER_IP, NEIGHBOUR_IP = "10.78.4.1", "10.78.4.66", "10.78.4.67"
 API_CONFIG = """
@@ -205,6 +216,49 @@ async def test_a_blocked_address_reaches_nothing_and_an_unblocked_one_does(call:
     state = await call("firewall.unblock_ip", ip=ATTACKER_IP)
     assert not state.blocked
     await until(True, ATTACKER_IP)
+
+
+@pytest.fixture
+async def acting(api: Api, engine: AsyncEngine) -> AsyncIterator[Acting]:
+    """What acts and takes back on this firewall, with the real ledger."""
+    catalog, ledger = scan(), PostgresLedger(engine)
+    site = build_site(catalog, {"crowdsec": settings(api)}, {})
+    yield build_acting(catalog.capabilities, site, ledger, Sender(ledger))
+    await site.close()
+
+
+@pytest.mark.usefixtures("network")
+async def test_a_block_that_two_runs_share_ends_with_the_second(acting: Acting) -> None:
+    """Two decisions of CrowdSec, one effect: the attacker is out until the last run lets go."""
+    for run_of in ("one", "two"):
+        done = await acting.gateway.act(held_by(run_of), block(ATTACKER_IP), ())
+        assert done.error is None
+    await until(False, ATTACKER_IP)
+    assert (await acting.undoing.undo(held_by("one"), LET_GO, ())).error is None
+    assert not await asyncio.to_thread(reaches, ATTACKER_IP)
+    assert (await acting.undoing.undo(held_by("two"), LET_GO, ())).error is None
+    await until(True, ATTACKER_IP)
+
+
+async def test_the_reaper_leaves_a_ban_that_was_there_before_us(
+    acting: Acting, api: Api, call: Caller, engine: AsyncEngine
+) -> None:
+    """An analyst's own ban outlasts ours."""
+    run("cscli", "-c", str(api.folder / "config.yaml"), "decisions", "add", "--ip", "203.0.113.21", "--duration", "1h")
+    await acting.gateway.act(held_by("three"), block("203.0.113.21"), ())
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE tocsin.action SET until = clock_timestamp() WHERE run = 'three'"))
+    reaper = Reaper(acting.ledger, acting.undoing)
+    assert await reaper.once() == 1
+    await reaper.settled()
+    assert (await call("firewall.ip_state", ip="203.0.113.21")).blocked
+    async with engine.connect() as connection:
+        state = await connection.execute(text("SELECT state FROM tocsin.action WHERE run = 'three'"))
+        assert state.scalar_one() == "left"
+
+
+def held_by(name: str) -> RunContext:
+    return context(run=name, event=name, first_run_id=name)
 
 
 async def test_the_state_is_read_back(call: Caller) -> None:
