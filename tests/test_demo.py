@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 from orchestrator.settings import child_environment
+from tests.command import tocsin
 from tests.conftest import ROOT
 from tests.left_behind import known_to
+from tests.terminal import CONTROL_C, Terminal
 
 
 def run_demo(home: Path, **more: str) -> tuple[dict[str, int], str, str]:
@@ -45,3 +49,21 @@ def test_without_maven_the_demo_runs_on_the_test_broker_and_says_so(tmp_path: Pa
     assert_accounted(counts)
     assert "no Maven" in messages
     assert "test broker" in messages
+
+
+def test_on_a_terminal_it_stays_until_ctrl_c_and_the_printed_command_answers(tmp_path: Path) -> None:
+    """Somebody reads, answers in another terminal, and leaves: it ends with 0, and nothing is left behind."""
+    command = [sys.executable, "-m", "orchestrator.cli.main", "demo"]
+    with Terminal(command, child_environment(TOCSIN_HOME=str(tmp_path)), ROOT) as demo:
+        shown = demo.until("Stays until Ctrl-C")
+        printed = re.findall(r"or in another terminal: (.*)", shown)[0]
+        assignment, _, *arguments = shlex.split(printed)
+        environment = child_environment(**dict([assignment.split("=", 1)]))
+        done = tocsin(*arguments, "--yes", environment=environment)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "counted: approve" in done.stdout
+        demo.until("decided approved")
+        demo.press(CONTROL_C)
+        assert demo.end() == 0
+        assert "Traceback" not in demo.shown
+    assert known_to(tmp_path) == []
