@@ -16,7 +16,10 @@ class Expect(Doc):
     ends: Literal["success", "failure"] | None = Field(None, description="how it ends; success unless said")
     calls: tuple[str | dict[str, dict[str, Any]], ...] | None = Field(
         None,
-        description="the actions, exactly and in order (free between branches); `{action: {parameters}}` for more",
+        description=(
+            "the actions, exactly and in order (free between branches); `{action: {parameters}}` for more; one that is "
+            "tried again counts once"
+        ),
     )
     not_called: tuple[str, ...] = Field((), description="actions that must not be called")
     undone: tuple[str, ...] | None = Field(None, description="the steps whose effects were undone")
