@@ -198,8 +198,8 @@ class ForEachStep(StepKeys):
     """The steps once for each item of a list; each item has its own place in the ledger and is checkpointed.
 
     Failed items do not stop the others; afterwards the step fails with the first of them in the order of the list,
-    unless `on_error` says otherwise. `on_error` steps run for each item that failed; there `steps.<id of the loop>.error`
-    is the error of that item. An `undo` of what a step here did stands inside the loop too.
+    unless `on_error` says otherwise. `on_error` steps run for each item that failed; there `steps.<id>.error`, with the
+    loop's own id, is the error of that item. An `undo` of what a step here did stands inside the loop too.
     """
 
     KIND: ClassVar[str] = "for_each"
