@@ -23,6 +23,7 @@ from pydantic import (
     SecretStr,
     StringConstraints,
     WithJsonSchema,
+    model_validator,
 )
 from pydantic_core import core_schema
 
@@ -234,7 +235,10 @@ def _sha256(digest: FileHash) -> FileHash:
 
 
 class FileRef(BaseModel):
-    """A file that is kept elsewhere: what is said of it may be read, its bytes never travel. `size` is in bytes."""
+    """A file that is kept elsewhere: what is said of it may be read, its bytes never travel. `size` is in bytes.
+
+    Its hash alone names it as well.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     kind: ClassVar[str] = "file"
@@ -243,6 +247,11 @@ class FileRef(BaseModel):
     name: Annotated[str, Field(max_length=1_024)] | None = None
     size: Annotated[int, Field(ge=0)] | None = None
     media_type: Annotated[str, Field(max_length=255)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_its_hash(cls, given: Any) -> Any:
+        return {"sha256": given} if isinstance(given, str) else given
 
     def __str__(self) -> str:
         return self.sha256

@@ -17,7 +17,7 @@ from orchestrator.local.lab.systems.mailboxes import SIGN_IN
 from tests.contract.examples import FIELDS, whole
 from tests.integrations.support import Caller, configured
 
-OURS = ("history.", "list.")
+OURS = ("history.", "list.", "evidence.")
 """families that are about Tocsin itself and the site, not about a product"""
 CAPABILITIES = {name: one for name, one in scan().capabilities.items() if not name.startswith(OURS)}
 CHANGING = [name for name, one in CAPABILITIES.items() if one.effect.mutates]
