@@ -9,8 +9,8 @@ READY := $(VENV)/.ready
 # a pip of its own settings would look elsewhere or leave hashes unchecked
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 
-# two processes with servers of their own; the slow files come early
-SIDE_BY_SIDE := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+# three processes with servers of their own, since much of the time is waiting; the slow files come early
+SIDE_BY_SIDE := --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/'

@@ -27,8 +27,8 @@ LEASE = 60.0
 """seconds that one attempt may take: meanwhile nobody asks for the effect anew"""
 SECONDS = 10.0
 """the deadline of the inverse and of each look at the target"""
-PAUSES = (5.0, 15.0, 60.0, 300.0, 900.0)
-"""seconds between attempts; the last one for ever"""
+PAUSES = (5.0, 10.0, 20.0, 30.0)
+"""seconds between attempts; the last one for ever, so that a target that is back has it undone within a minute"""
 PAGE_AT = 3
 """the attempt whose failure is told to people"""
 

@@ -17,6 +17,7 @@ from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHandle
 
+from orchestrator.actions.acting import Acting
 from orchestrator.actions.catalog import scan
 from orchestrator.actions.ledger import Ledger, PostgresLedger
 from orchestrator.alerts.alert import Alert
@@ -104,9 +105,13 @@ class Bench:
         self.questions = Questions(self.engine)
         self.recorder = PostgresRecorder(self.engine)
 
+    def acting(self) -> Acting:
+        """What acts on the target, and takes back."""
+        return acting(CATALOG, self.ledger or PostgresLedger(self.engine), self.target)
+
     def activities(self) -> Activities:
         """The activities, on the target."""
-        made = acting(CATALOG, self.ledger or PostgresLedger(self.engine), self.target)
+        made = self.acting()
         return Activities(
             client=self.client,
             gateway=made.gateway,

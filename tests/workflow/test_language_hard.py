@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from structlog.testing import capture_logs
 from temporalio.client import ScheduleActionStartWorkflow, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.testing import ActivityEnvironment
 
+from orchestrator.actions.reaper import Reaper
 from orchestrator.errors import FailureKind
 from orchestrator.language.host import StepStatus
 from orchestrator.workflow import playbook_run
@@ -171,6 +173,24 @@ async def test_a_schedule_of_another_site_is_left_as_it_is(bench: Bench) -> None
     assert isinstance(action, ScheduleActionStartWorkflow)
     assert action.task_queue == bench.task_queue
     assert [(one["event"], one["schedule"]) for one in logged] == [("schedule.taken", "tocsin/weekly")]
+
+
+async def test_what_a_terminated_run_did_is_taken_back_at_its_time(bench: Bench) -> None:
+    """Temporal lets nothing of it run any more; the ledger has the time."""
+    made = playbook([block(), {"wait": {"for": "1h"}}])
+    async with bench.worker():
+        handle = await bench.start(made)
+        await eventually(lambda: bench.rows("SELECT key FROM tocsin.action WHERE state = 'done'"))
+        await handle.terminate("an accident")
+    async with bench.engine.begin() as connection:
+        await connection.execute(text("UPDATE tocsin.action SET until = clock_timestamp()"))
+    made_here = bench.acting()
+    reaper = Reaper(made_here.ledger, made_here.undoing)
+    await reaper.once()
+    await reaper.settled()
+
+    assert bench.target.asked == ["block 203.0.113.7", "unblock 203.0.113.7"]
+    assert bench.target.blocked == set()
 
 
 async def test_a_sub_playbook_that_temporal_has_forgotten_has_an_unknown_outcome(bench: Bench) -> None:
