@@ -38,7 +38,7 @@ async def cancel(run: str, *, why: str = "", wait: float = PATIENCE, json: bool 
     run
         The run or its workflow id.
     why
-        Words for the record in Temporal, where your name stands as well.
+        Words for the record, where your name stands as well.
     wait
         Seconds to wait for the end. Where it has not come by then the exit code is 3.
     json

@@ -23,7 +23,7 @@ from orchestrator.workflow.approval import Judged, People, answered, decision_of
 from orchestrator.workflow.ask_card import ask_card_of
 from orchestrator.workflow.card import card_of
 from orchestrator.workflow.claims import Claims
-from orchestrator.workflow.history import read_answers
+from orchestrator.workflow.history import cancelled_by, read_answers
 from orchestrator.workflow.messages import (
     Act,
     AnswersRead,
@@ -236,7 +236,10 @@ class Activities:
                 replace(one, state="void") if one.open else one for one in await self._questions.of_run(finish.context)
             ]
             await self._questions.answered(finish.context, _run_id(), None, leftover(signals, ended))
-        await self._claims.finish(finish, _run_id())
+        wanted = None
+        if finish.ending.state == "cancelled":
+            wanted = await cancelled_by(self._client, finish.context.workflow_id, _run_id())
+        await self._claims.finish(finish, _run_id(), wanted)
 
 
 def _asked(digest: str, found: Recorded) -> Asked:

@@ -16,7 +16,7 @@ from orchestrator.audit.database import single_statement, storable, transaction
 from orchestrator.audit.events import Event, record, to_json
 from orchestrator.contract.values import Severity
 from orchestrator.workflow.joining import HELD, is_holder, take_in, tally
-from orchestrator.workflow.messages import Begin, Begun, Ending, Finish, TakeIn
+from orchestrator.workflow.messages import Begin, Begun, Cancelled, Ending, Finish, TakeIn
 
 # an alert that joined may have been recorded for a newer version than the one that its run goes on with
 # the release before registers in the first of the two tables alone
@@ -106,8 +106,8 @@ class Claims:
         async with transaction(self._engine) as connection:
             return await take_in(connection, taken)
 
-    async def finish(self, finish: Finish, execution: str) -> None:
-        """Record the end of the run, once, with what it had decided and no action had carried."""
+    async def finish(self, finish: Finish, execution: str, cancelled: Cancelled | None = None) -> None:
+        """Record the end of the run, once, with what it had decided and no action had carried, and who cancelled it."""
         context, ending = finish.context, finish.ending
         plain = ending.model_dump(mode="json")
         values = {
@@ -121,6 +121,8 @@ class Claims:
             for row in await connection.execute(VOID, {"run": context.run}):
                 body = {"step": row.step, "approval": row.id, "status": "void", "why": "the run has ended"}
                 events.append(Event(type="approval.decided", run=context.run, body=body))
+            if cancelled is not None:
+                events.append(Event(type="run.cancelled", run=context.run, body=cancelled.model_dump(mode="json")))
             events.append(Event(type="run.ended", run=context.run, subject=context.event, body=plain))
             await record(connection, events)
 

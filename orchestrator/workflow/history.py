@@ -1,7 +1,8 @@
-"""The answers in a run's own history, as the server recorded them."""
+"""What people did to a run, from its own history, as the server recorded it: answers, and who cancelled it."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import UTC
 from typing import Any, Literal, cast
 
@@ -14,7 +15,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from orchestrator.errors import Unavailable
-from orchestrator.workflow.messages import SignalSeen
+from orchestrator.workflow.messages import Cancelled, SignalSeen
 
 ANSWERS = ("approve", "deny", "answer")
 LARGEST = 64 * 1024
@@ -23,7 +24,38 @@ LARGEST = 64 * 1024
 async def read_answers(client: Client, workflow_id: str, run_id: str, after: int) -> tuple[list[SignalSeen], int]:
     """The answers after an event, oldest first, and the last event there is; read backwards, so only what is new."""
     found: list[SignalSeen] = []
-    last, token = after, b""
+    last = after
+    async for event in _backwards(client, workflow_id, run_id):
+        if event.event_id <= after:
+            break
+        last = max(last, event.event_id)
+        seen = _answer(event)
+        found += [seen] if seen else []
+    return found[::-1], last
+
+
+async def cancelled_by(client: Client, workflow_id: str, run_id: str) -> Cancelled | None:
+    """Who wanted this execution cancelled; None where its history does not say."""
+    async for event in _backwards(client, workflow_id, run_id):
+        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED:
+            return _cancelled(event)
+    return None
+
+
+def _cancelled(event: HistoryEvent) -> Cancelled:
+    asked = event.workflow_execution_cancel_requested_event_attributes
+    principal, caller = _principal(event), asked.external_workflow_execution.workflow_id
+    return Cancelled(
+        by=principal or (f"the run {caller}" if caller else asked.identity[:200]),
+        trust="principal" if principal else "run" if caller else "unverified",
+        why=asked.cause[:1_000],
+        at=event.event_time.ToDatetime().replace(tzinfo=UTC),
+    )
+
+
+async def _backwards(client: Client, workflow_id: str, run_id: str) -> AsyncIterator[HistoryEvent]:
+    """The events of an execution, the last first; read page by page."""
+    token = b""
     while True:
         try:
             page = await client.workflow_service.get_workflow_execution_history_reverse(
@@ -37,14 +69,10 @@ async def read_answers(client: Client, workflow_id: str, run_id: str, after: int
         except RPCError as error:
             raise Unavailable(f"Temporal does not give the history now: {error.message}") from error
         for event in page.history.events:
-            if event.event_id <= after:
-                return found[::-1], last
-            last = max(last, event.event_id)
-            seen = _answer(event)
-            found += [seen] if seen else []
+            yield event
         token = page.next_page_token
         if not token:
-            return found[::-1], last
+            return
 
 
 def _answer(event: HistoryEvent) -> SignalSeen | None:

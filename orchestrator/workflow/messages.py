@@ -272,6 +272,18 @@ class Finish(Message):
     answers: bool = False
 
 
+class Cancelled(Message):
+    """Who wanted a run cancelled: `principal` where the server knew who that was, `run` for a run that called this one.
+
+    Where it is `unverified`, `by` is what the client called itself.
+    """
+
+    by: str
+    trust: Literal["principal", "run", "unverified"]
+    why: str
+    at: datetime
+
+
 class Answer(Message):
     """What the Signals `approve`, `deny` and `answer` carry: the step, and the digest of what was shown.
 

@@ -26,6 +26,10 @@ async def test_a_run_that_is_cancelled_sends_nothing_and_its_question_is_void(
     late = await serving.tocsin("approve", row.run, "--yes")
     assert one_line(late.stderr) == f"nothing waits in {row.run}: sure is void"
     assert not is_blocked(lab, alert)
+    told = await serving.tocsin("audit", "show", row.run, "--json")
+    events = [json.loads(line) for line in told.stdout.splitlines()]
+    (cancelled,) = [one["body"] for one in events if one["type"] == "run.cancelled"]
+    assert (cancelled["by"], cancelled["trust"], cancelled["why"]) == (ME, "unverified", "a drill")
     history = await temporal.get_workflow_handle(row.workflow_id).fetch_history()
     (wanted,) = [
         one.workflow_execution_cancel_requested_event_attributes
