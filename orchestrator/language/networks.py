@@ -46,16 +46,21 @@ def _prefix(network: AnyNetwork, length: int) -> int:
 
 
 class Carrier(NamedTuple):
-    """A range of IPv6 whose addresses carry an IPv4 address: where its four bytes begin, and whether it is inverted."""
+    """A range of IPv6 whose addresses carry an IPv4 address: where its four bytes begin, and whether it is inverted.
+
+    One that has to stand `alone` is there only where something stands in its place and nothing behind it: of several
+    layouts in one range that tells which one an address has.
+    """
 
     range: ipaddress.IPv6Network
     bytes: tuple[int, int, int, int]
     inverted: bool = False
+    alone: bool = False
 
 
-def _carrier(text: str, *starts: int, inverted: bool = False) -> Carrier:
+def _carrier(text: str, *starts: int, inverted: bool = False, alone: bool = False) -> Carrier:
     first, second, third, last = starts
-    return Carrier(ipaddress.IPv6Network(text), (first, second, third, last), inverted)
+    return Carrier(ipaddress.IPv6Network(text), (first, second, third, last), inverted, alone)
 
 
 CARRIERS = (
@@ -65,11 +70,9 @@ CARRIERS = (
     _carrier("2002::/16", 16, 24, 32, 40),  # 6to4 (RFC 3056)
     _carrier("2001::/32", 96, 104, 112, 120, inverted=True),  # Teredo (RFC 4380): the client behind it
     _carrier("64:ff9b::/96", 96, 104, 112, 120),  # NAT64 (RFC 6052)
-    # NAT64 of a site's own (RFC 8215), in each of the layouts that fit into it (RFC 6052)
-    _carrier("64:ff9b:1::/48", 48, 56, 72, 80),
-    _carrier("64:ff9b:1::/48", 56, 72, 80, 88),
-    _carrier("64:ff9b:1::/48", 72, 80, 88, 96),
-    _carrier("64:ff9b:1::/48", 96, 104, 112, 120),
+    # NAT64 of a site's own (RFC 8215), in the two layouts that are in use (RFC 6052)
+    _carrier("64:ff9b:1::/48", 48, 56, 72, 80, alone=True),
+    _carrier("64:ff9b:1::/48", 96, 104, 112, 120, alone=True),
 )
 ISATAP = (0x00005EFE, 0x02005EFE)
 """what stands before an IPv4 address in any network that uses ISATAP (RFC 5214)"""
@@ -86,13 +89,20 @@ def meanings(network: AnyNetwork, *, all_that_it_covers: bool) -> Iterator[AnyNe
     for carrier in CARRIERS:
         if network.subnet_of(carrier.range):
             carried = _carried(network, carrier)
-            if carried.prefixlen or all_that_it_covers:
+            known = carried.prefixlen > 0
+            if all_that_it_covers if not known else not (carrier.alone and _has_company(network, carried)):
                 yield carried
         elif all_that_it_covers and carrier.range.subnet_of(network):
             yield EVERY_V4
     number = int(network.network_address)
     if network.prefixlen > 96 and (number >> 32) & 0xFFFFFFFF in ISATAP:
         yield ipaddress.IPv4Network((number & 0xFFFFFFFF, network.prefixlen - 96))
+
+
+def _has_company(network: ipaddress.IPv6Network, carried: ipaddress.IPv4Network) -> bool:
+    """Whether nothing stands where an IPv4 address would, or something behind it."""
+    own, behind = int(carried.network_address), int(network.network_address) & (2**40 - 1)
+    return own == 0 or (behind not in (0, own))
 
 
 def _carried(network: ipaddress.IPv6Network, carrier: Carrier) -> ipaddress.IPv4Network:

@@ -269,7 +269,10 @@ def host_name(text: str) -> str:
     """The name of a machine in its one spelling, without the domain before it and the `$` of its account."""
     name = text.strip().rpartition("\\")[2].removesuffix("$")
     network = None if name.isdigit() else read_network(name)  # a machine may be called 1001
-    return str(network) if network is not None else ascii_name(name)
+    if network is None:
+        return ascii_name(name)
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    return str(mapped or network.network_address)
 
 
 def _is_address(text: str) -> bool:

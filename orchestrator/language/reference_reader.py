@@ -26,7 +26,7 @@ from orchestrator.language.yaml_reader import Document, read_yaml
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,120}\.(txt|json)")
-SAID = re.compile(r"^[ \t\"']*never_?touch[\"']?[ \t]*:(?![ \t]*false\b)", re.MULTILINE)
+SAID = re.compile(r"^[ \t\"']*never[\w -]*[\"']?[ \t]*:(?![ \t]*false\b)", re.MULTILINE)
 TYPE_SAID = re.compile(r"^type[ \t]*:[ \t]*[\"']?([a-z]+)", re.MULTILINE)
 WARNINGLIST = {"cidr": ("ip", "network"), "hostname": ("domain", "host"), "string": None}
 """the types of MISP's warninglists that can be read, and the types of list that each can be"""
@@ -263,13 +263,17 @@ def _warninglist(text: str, file: str, *, kind: ListType) -> Iterator[tuple[Plac
 
 
 def _placed(text: str, file: str, entries: list[str], kind: ListType) -> Iterator[tuple[Place, str]]:
-    """Each entry with its line. Before a domain, a point means all that lies below it."""
+    """Each entry once, with its line. Before a domain, a point means all that lies below it."""
     at, line = max(text.find('"list"'), 0), 1
     line += text.count("\n", 0, at)
+    told: set[str] = set()
     for entry in entries:
         found = text.find(json.dumps(entry, ensure_ascii=False), at)
         line, at = (line + text.count("\n", at, found), found) if found >= 0 else (line, at)
-        yield Place(file, line), entry.lstrip(".") if kind is ListType.DOMAIN else entry
+        name = entry.lstrip(".") if kind is ListType.DOMAIN else entry
+        if name not in told:
+            yield Place(file, line), name
+        told.add(name)
 
 
 def _more_than_said(raw: str, network: str) -> bool:

@@ -24,6 +24,7 @@ from orchestrator.alerts.record import Batch, PostgresRecorder, Received
 from orchestrator.alerts.requests import StartRequest
 from orchestrator.audit.events import to_json
 from orchestrator.audit.reading import about
+from orchestrator.language.never_touch import NeverTouchList
 from orchestrator.language.program import Playbook
 from orchestrator.matching.choose import PlaybooksInForce
 from orchestrator.settings import WorkerSettings
@@ -98,6 +99,7 @@ class Bench:
     cached: int = 100
     ledger: Ledger | None = None
     site: dict[str, Any] = field(default_factory=dict)
+    never_touch: Callable[[], tuple[NeverTouchList, ...]] = tuple
 
     def __post_init__(self) -> None:
         self.starter = TemporalStarter(self.client, self.task_queue, eager=self.eager)
@@ -106,7 +108,7 @@ class Bench:
 
     def activities(self) -> Activities:
         """The activities, on the target."""
-        made = acting(CATALOG, self.ledger or PostgresLedger(self.engine), self.target)
+        made = acting(CATALOG, self.ledger or PostgresLedger(self.engine), self.target, lists=self.never_touch)
         return Activities(
             client=self.client,
             gateway=made.gateway,
