@@ -19,6 +19,8 @@ from orchestrator.actions.catalog import Catalog, scan
 from orchestrator.actions.evidence import own_evidence
 from orchestrator.actions.history import own_history
 from orchestrator.actions.ledger import PostgresLedger
+from orchestrator.actions.never_touch import NeverTouch
+from orchestrator.actions.own_infrastructure import own_hosts
 from orchestrator.actions.reaper import Reaper
 from orchestrator.actions.sending import Sender
 from orchestrator.actions.site import Site, build_site
@@ -76,7 +78,9 @@ class Tocsin:
     def acting(self) -> Acting:
         """What acts at the site's integrations, and what takes it back."""
         ledger = PostgresLedger(self.engine)
-        return build_acting(self.catalog.capabilities, self.site, ledger, Sender(ledger), mode=self.settings.mode)
+        guard = never_touch_of(self.settings, self.endpoints, self.catalog, self.reference)
+        capabilities, mode = self.catalog.capabilities, self.settings.mode
+        return build_acting(capabilities, self.site, ledger, Sender(ledger), never_touch=guard, mode=mode)
 
     def worker(self) -> Worker:
         """What executes runs."""
@@ -149,9 +153,11 @@ def load(settings: Settings, catalog: Catalog) -> Loaded:
 @asynccontextmanager
 async def acting_alone(settings: Settings, endpoints: Endpoints) -> AsyncIterator[tuple[AsyncEngine, Site, Acting]]:
     """What acts, with the database and the site's integrations alone: it works while Temporal and Kafka are away."""
-    async with _at_the_site(settings, endpoints) as (engine, catalog, _, site):
+    async with _at_the_site(settings, endpoints) as (engine, catalog, reference, site):
         ledger = PostgresLedger(engine)
-        yield engine, site, build_acting(catalog.capabilities, site, ledger, Sender(ledger), mode=settings.mode)
+        guard = never_touch_of(settings, endpoints, catalog, reference)
+        capabilities, mode = catalog.capabilities, settings.mode
+        yield engine, site, build_acting(capabilities, site, ledger, Sender(ledger), never_touch=guard, mode=mode)
 
 
 @asynccontextmanager
@@ -182,6 +188,14 @@ async def connected(settings: Settings, endpoints: Endpoints) -> AsyncIterator[T
             yield Tocsin(settings, endpoints, catalog, engine, temporal, site, reference)
         finally:
             token.cancel()
+
+
+def never_touch_of(
+    settings: Settings, endpoints: Endpoints, catalog: Catalog, reference: ReferenceKeeper
+) -> NeverTouch:
+    """What is touched by nothing: the site's lists as they are now, and the servers and products of these settings."""
+    servers = (endpoints.kafka, endpoints.temporal, endpoints.temporal_ui, endpoints.database)
+    return NeverTouch(catalog.capabilities, reference.never_touch, own_hosts(servers, settings.integrations))
 
 
 async def reference_of(playbooks: Path, engine: AsyncEngine) -> ReferenceKeeper:

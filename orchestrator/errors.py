@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 
 class TocsinError(Exception):
@@ -217,9 +219,13 @@ class UnknownOutcome(ActionFailed):
 
 
 class RefusedByPolicy(ActionFailed):
-    """A guard rail refused; nothing was sent."""
+    """A guard rail refused; nothing was sent. `facts` are what the audit keeps of its reason, for machines."""
 
     kind = FailureKind.REFUSED_BY_POLICY
+
+    def __init__(self, message: str, *, facts: Mapping[str, object] = MappingProxyType({})) -> None:
+        self.facts = facts
+        super().__init__(message)
 
 
 class InvalidCall(ActionFailed):

@@ -205,6 +205,29 @@ def test_the_lists_of_the_site_are_checked_with_the_playbooks_that_read_them(tmp
     assert (good.returncode, good.stdout) == (0, "1 playbooks are good, 0 errors\n")
 
 
+BLOCKS = """
+title: Blocks an address
+steps:
+  - id: block
+    action: firewall.block_ip
+    with: {ip: "::ffff:192.0.2.4"}
+    for: 1h
+"""
+
+
+def test_a_target_that_must_never_be_touched_is_told_at_its_line(tmp_path: Path) -> None:
+    """With the list and the entry; a target beside it is good."""
+    (tmp_path / "blocks.yaml").write_text(BLOCKS)
+    (tmp_path / "lists").mkdir()
+    ours = "title: Ours\ntype: network\nentries: [192.0.2.0/24]\nnever_touch: true\n"
+    (tmp_path / "lists" / "ours.yaml").write_text(ours)
+    done = check(playbooks=tmp_path)
+    assert done.returncode == 1
+    assert f"{tmp_path}/blocks.yaml:6:16: 192.0.2.4 is on the never-touch list `lists.ours`" in done.stderr
+    (tmp_path / "blocks.yaml").write_text(BLOCKS.replace("192.0.2.4", "192.0.3.4"))
+    assert check(playbooks=tmp_path).returncode == 0
+
+
 def test_a_draft_beside_no_lists_may_name_any(tmp_path: Path) -> None:
     """Nobody knows yet where it will stand; beside lists it is checked against them."""
     (tmp_path / "reader.yaml").write_text(LISTED)

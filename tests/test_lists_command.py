@@ -69,6 +69,24 @@ def test_one_of_them_shows_what_it_holds(site: Path) -> None:
     assert json.loads(lists(site, "calendars.office", "--json").stdout)["hours"]["monday"][0] == ["09:00", "12:00"]
 
 
+def test_what_must_never_be_touched_is_marked(site: Path) -> None:
+    """Good, stale or broken; one that is not good stands for everything of its type."""
+    mark = "never_touch: true\n"
+    (site / "lists" / "ours.yaml").write_text("title: Ours\ntype: ip\nentries: [10.0.0.1]\n" + mark)
+    with (site / "lists" / "feed.yaml").open("a") as feed:
+        feed.write(mark)
+    rows = {line.split()[0]: line for line in lists(site).stdout.splitlines()}
+    assert "never touch" in rows["lists.ours"]
+    assert "stale: nothing of its type is touched" in rows["lists.feed"]
+    assert "touch" not in rows["lists.vpn"] + rows["calendars.office"]
+    (site / "lists" / "ours.yaml").write_text("title: Ours\ntype: ip\nentries: []\n" + mark)
+    told = {one["name"]: (one["never_touch"], one["state"]) for one in json.loads(lists(site, "--json").stdout)}
+    assert told == {
+        "lists.ours": (True, "broken"), "lists.feed": (True, "stale"), "lists.vpn": (False, "good"),
+        "calendars.office": (False, "good"),
+    }  # fmt: skip
+
+
 def test_a_broken_one_is_told_with_its_place(site: Path) -> None:
     """Exit code 1, in every form."""
     (site / "lists" / "vpn.yaml").write_text("title: VPN\ntype: ip\nentries: [10.0.0.300]\n")

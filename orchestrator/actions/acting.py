@@ -9,6 +9,7 @@ from typing import Literal
 from orchestrator.actions.catalog import AnyCapability
 from orchestrator.actions.gateway import Gateway
 from orchestrator.actions.ledger import Ledger
+from orchestrator.actions.never_touch import NeverTouch
 from orchestrator.actions.rails import ApprovalBinding, Irreversible, Rail
 from orchestrator.actions.sending import Sender
 from orchestrator.actions.site import Site
@@ -30,10 +31,11 @@ def build_acting(
     ledger: Ledger,
     sender: Sender,
     *,
+    never_touch: NeverTouch,
     mode: Literal["live", "shadow"] = "live",
 ) -> Acting:
     """The gateway with all its rails, and what undoes through it."""
-    rails: list[Rail] = [ApprovalBinding(ledger), Irreversible()]
+    rails: list[Rail] = [never_touch, ApprovalBinding(ledger), Irreversible()]
     gateway = Gateway(capabilities=capabilities, site=site, ledger=ledger, sender=sender, rails=rails, mode=mode)
     undoing = Undoing(capabilities=capabilities, site=site, ledger=ledger, sender=sender, gateway=gateway)
     return Acting(ledger, gateway, undoing)

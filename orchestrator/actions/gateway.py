@@ -10,6 +10,7 @@ import difflib
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Literal, NamedTuple
 
 import orjson
@@ -92,10 +93,14 @@ class Gateway:
 
     async def preview(self, context: RunContext, calls: Sequence[ActionCall]) -> tuple[CanonicalRequest, ...]:
         """What these calls will send, to whom, for a card; raises the failure that sending would meet."""
-        requests = []
+        requests: list[CanonicalRequest] = []
         for call in calls:
             capability, parameters = self._validated(call)
-            requests += [canonical(call, capability, parameters, one.name) for one in self._routes(capability, call)]
+            routes = self._routes(capability, call)
+            rendered = [canonical(call, capability, parameters, one.name) for one in routes]
+            for request in rendered:  # nobody is asked for what would be refused whatever they say
+                await self._permit(context, call, request, capability.effect)
+            requests += rendered
         return tuple(requests)
 
     async def act_at(self, context: RunContext, call: ActionCall, to: Configured) -> ActionOutcome:
@@ -135,6 +140,7 @@ class Gateway:
             return failed(FailureKind.CONFLICT, f"{request.target} is being released just now", configured)
         if verdict.parameters is not None:
             shipment = as_recorded(shipment, call, capability, verdict.parameters)
+        shipment = replace(shipment, permit=partial(self._permit, context, call, shipment.request, capability.effect))
         if verdict.verdict == "replay":
             outcome = outcome_of(verdict, verdict.integration)
         elif shadow:
@@ -201,6 +207,16 @@ class Gateway:
             for rail in self._rails:
                 await rail.check(context, call, request, effect)
 
+    async def _permit(self, context: RunContext, call: ActionCall, request: CanonicalRequest, effect: Effect) -> None:
+        """Ask the rails that go by how the site is now; a refusal is on record before it is raised."""
+        try:
+            for rail in self._rails if effect.mutates else ():
+                if rail.standing:
+                    await rail.check(context, call, request, effect)
+        except RefusedByPolicy as refusal:
+            await self._ledger.note([refused(context, call, refusal, request)])
+            raise
+
     def _entry(self, context: RunContext, call: ActionCall, shipment: Shipment, mode: str) -> Entry:
         request = shipment.request
         return Entry(
@@ -239,15 +255,7 @@ class Gateway:
         failure: ActionFailed,
         request: CanonicalRequest | None = None,
     ) -> ActionOutcome:
-        body = {
-            "step": call.step,
-            "capability": call.action,
-            "parameters": request.parameters if request else call.parameters,
-            "reason": failure.kind,
-            "message": failure.message,
-        }
-        refusal = Event(type="action.refused", run=context.run, subject=request.target if request else None, body=body)
-        await self._ledger.note([*events, refusal])
+        await self._ledger.note([*events, refused(context, call, failure, request)])
         return failed(failure.kind, failure.message, None).model_copy(update={"seen": call.seen})
 
 
@@ -304,6 +312,19 @@ def told(context: RunContext, trace: Trace) -> Event:
     decided = orjson.dumps([context.run, context.first_run_id, trace.type, trace.path, trace.step, trace.body])
     body = {"step": trace.step, "decided_at": trace.at.isoformat(), **trace.body}
     return Event(id=uuid.uuid5(DECIDED, decided.hex()), type=trace.type, run=context.run, body=body)
+
+
+def refused(context: RunContext, call: ActionCall, failure: ActionFailed, request: CanonicalRequest | None) -> Event:
+    """The record of what was not sent, and why; of a refusal also the facts that it goes by."""
+    body = {
+        "step": call.step,
+        "capability": call.action,
+        "parameters": request.parameters if request else call.parameters,
+        "reason": failure.kind,
+        "message": failure.message,
+        **(failure.facts if isinstance(failure, RefusedByPolicy) else {}),
+    }
+    return Event(type="action.refused", run=context.run, subject=request.target if request else None, body=body)
 
 
 def skipped(context: RunContext, call: ActionCall) -> Event:

@@ -12,9 +12,14 @@ from orchestrator.language.host import ActionCall, RunContext
 
 
 class Rail(Protocol):
-    """One reason to refuse. `check` raises `RefusedByPolicy` with words for people, or returns."""
+    """One reason to refuse. `check` raises `RefusedByPolicy` with words for people, or returns.
+
+    A `standing` rail goes by how the site is now, whatever was approved: it is asked when a card is rendered, so that
+    nobody is asked for what would be refused, and again directly before the bytes leave.
+    """
 
     name: str
+    standing: bool
 
     async def check(self, context: RunContext, call: ActionCall, request: CanonicalRequest, effect: Effect) -> None:
         """Refuse, or let pass."""
@@ -25,6 +30,7 @@ class ApprovalBinding:
     """What was approved is what is sent: the request must be, to the letter, one that the approval shows."""
 
     name = "approval_binding"
+    standing = False
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -46,6 +52,7 @@ class Irreversible:
     """What cannot be undone needs a person, or a playbook that says `unattended: true`."""
 
     name = "irreversible"
+    standing = False
 
     async def check(self, context: RunContext, call: ActionCall, request: CanonicalRequest, effect: Effect) -> None:
         """Refuse an irreversible request that nobody approved and no author took on himself."""

@@ -20,7 +20,15 @@ from orchestrator.actions.canonical import CanonicalRequest
 from orchestrator.actions.ledger import Ledger, Outcome, Verdict
 from orchestrator.actions.site import Configured
 from orchestrator.contract import Call, Capability, Effect, Idempotent, Implementation, Parameters, Readable, Result
-from orchestrator.errors import ActionFailed, FailureKind, Rejected, TargetUnavailable, TimedOut, UnknownOutcome
+from orchestrator.errors import (
+    ActionFailed,
+    FailureKind,
+    RefusedByPolicy,
+    Rejected,
+    TargetUnavailable,
+    TimedOut,
+    UnknownOutcome,
+)
 
 MOST_SENDS = 3
 LOOK_AGAIN = 0.5
@@ -36,9 +44,16 @@ class SentTooLate(TargetUnavailable):
     """The process was held up past the time that its intent allows for sending; nothing was sent."""
 
 
+async def always() -> None:
+    """The permit of what no rail has a say in, such as a look at the target."""
+
+
 @dataclass(frozen=True)
 class Shipment:
-    """All that the sending of one request needs to know. `timeout` is in seconds and bounds one send."""
+    """All that the sending of one request needs to know. `timeout` is in seconds and bounds one send.
+
+    `permit` is asked directly before each send, and raises `RefusedByPolicy` where it must not be.
+    """
 
     key: str
     run: str
@@ -47,6 +62,7 @@ class Shipment:
     effect: Effect
     to: Configured
     timeout: float
+    permit: Callable[[], Awaitable[None]] = always
 
     @property
     def implementation(self) -> Implementation:
@@ -100,6 +116,10 @@ class Sender:
             if known is not None:
                 return known
         for _ in range(MOST_SENDS):
+            try:
+                await shipment.permit()
+            except RefusedByPolicy as refusal:
+                return await self._not_again(shipment, verdict, refusal)
             try:
                 return await self._send(shipment, verdict, asked_at)
             except ActionFailed as failure:
@@ -212,6 +232,13 @@ class Sender:
         )
         await self._ledger.conclude(shipment.key, outcome)
         return outcome
+
+    async def _not_again(self, shipment: Shipment, verdict: Verdict, refusal: RefusedByPolicy) -> Outcome:
+        """Refused before any send, nothing happened; after a send that was not read back, nobody knows."""
+        read_back = isinstance(shipment.implementation.repeats, Readable)
+        if verdict.sends > 1 and not read_back:
+            return await self._unknown(shipment, verdict, f"it was sent before, and is not sent again: {refusal}")
+        return await self._failed(shipment, verdict, refusal)
 
     async def _unknown(self, shipment: Shipment, verdict: Verdict, why: str) -> Outcome:
         return await self._failed(shipment, verdict, UnknownOutcome(f"whether it happened is not known: {why}"))

@@ -67,6 +67,8 @@ def _row(file: ReferenceFile, now: datetime) -> tuple[object, ...]:
     state = told["state"]
     if state == "good" and entries is not None and not told["fits_a_run"]:
         state = "good, for list.contains alone"
+    if told["never_touch"]:
+        state = "never touch" if told["state"] == "good" else f"{state}: nothing of its type is touched"
     size = f"{entries:,}" if entries is not None else ""
     return told["name"], told["type"], size, _short(told["age_seconds"]), state, told["title"]
 
@@ -85,6 +87,7 @@ def _as_dict(file: ReferenceFile, now: datetime) -> dict[str, Any]:
         "state": "broken" if file.problem else "stale" if file.stale(now) else "good",
         "fits_a_run": entries <= MOST_IN_A_RUN if entries is not None else value is not None,
         "writable": isinstance(value, ReferenceList) and value.writable,
+        "never_touch": file.parsed.never_touch is not False,
         "file": str(file.path),
         "problem": file.problem or None,
     }

@@ -28,6 +28,8 @@ from orchestrator.contract.values import (
 )
 from orchestrator.errors import TocsinError
 from orchestrator.language.calendars import Calendar
+from orchestrator.language.networks import Networks
+from orchestrator.language.never_touch import NeverTouchList, own_lists
 
 MOST_IN_A_RUN = 1_000
 """entries of a list that a run takes with it"""
@@ -89,13 +91,15 @@ def _is_scalar(raw: object) -> bool:
 class ReferenceList:
     """A list of the site. `entries` are in their one spelling, in the order of the file, each once.
 
-    Past `max_age` since its file changed it is stale: it is still read, and said loudly to be so.
+    Past `max_age` since its file changed it is stale: it is still read, and said loudly to be so. What is on a list
+    that is `never_touch` is changed by nothing, and one that is stale stands for everything of its type.
     """
 
     type: ListType
     entries: tuple[str, ...]
     max_age: timedelta | None = None
     writable: bool = False
+    never_touch: bool = False
 
     def contains(self, text: str) -> bool:
         """Whether a value is in it, in whatever spelling; raises `ValueError` for what is no value of its type.
@@ -106,30 +110,13 @@ class ReferenceList:
 
     @cached_property
     def _holds(self) -> Callable[[str], bool]:
-        return _Networks(self.entries).hold if self.type is ListType.NETWORK else frozenset(self.entries).__contains__
+        return _in_networks(self.entries) if self.type is ListType.NETWORK else frozenset(self.entries).__contains__
 
 
-class _Networks:
-    """Networks by version and length of their prefix: a look-up costs one step a length, however many there are."""
-
-    def __init__(self, networks: Iterable[str]) -> None:
-        self._prefixes: dict[tuple[int, int], set[int]] = {}
-        for network in map(ipaddress.ip_network, networks):
-            length = network.prefixlen
-            self._prefixes.setdefault((network.version, length), set()).add(_prefix(network, length))
-
-    def hold(self, text: str) -> bool:
-        """Whether a network lies in one of them."""
-        network = ipaddress.ip_network(text)
-        return any(
-            _prefix(network, length) in prefixes
-            for (version, length), prefixes in self._prefixes.items()
-            if version == network.version and length <= network.prefixlen
-        )
-
-
-def _prefix(network: ipaddress.IPv4Network | ipaddress.IPv6Network, length: int) -> int:
-    return int(network.network_address) >> (network.max_prefixlen - length)
+def _in_networks(entries: Iterable[str]) -> Callable[[str], bool]:
+    """What says of a network whether it lies in one of these."""
+    networks = Networks((ipaddress.ip_network(entry), entry) for entry in entries)
+    return lambda text: networks.holding(ipaddress.ip_network(text)) is not None
 
 
 @dataclass(frozen=True)
@@ -148,9 +135,19 @@ class ReferenceData:
         }
 
     def outline(self) -> object:
-        """All that the word of the checker depends on, to be compared: never the entries themselves."""
+        """All that the word of the checker depends on, to be compared: of entries, those that must never be touched."""
         large = frozenset(name for name, one in self.lists.items() if len(one.entries) > MOST_IN_A_RUN)
-        return self.types(), large, dict(self.broken)
+        return self.types(), large, dict(self.broken), self.never_touch
+
+    @cached_property
+    def never_touch(self) -> tuple[NeverTouchList, ...]:
+        """What no playbook may name as a target, as far as its files say."""
+        marked = (
+            NeverTouchList(f"lists.{name}", one.type.value, one.entries)
+            for name, one in self.lists.items()
+            if one.never_touch
+        )
+        return (*own_lists(), *marked)
 
     def trouble(self, name: str) -> tuple[str, str] | None:
         """Why a run cannot read `lists.x` or `calendars.x`, and the likely fix; None where it can."""

@@ -15,10 +15,12 @@ from types import MappingProxyType
 import structlog
 from structlog.typing import FilteringBoundLogger
 
+from orchestrator.contract.durations import format_duration
 from orchestrator.errors import FilesRefused, Finding, FindingLevel, Place
 from orchestrator.language.calendars import Calendar
+from orchestrator.language.never_touch import NeverTouchList
 from orchestrator.language.reference import ReferenceData, ReferenceList
-from orchestrator.language.reference_reader import Kind, Parsed, parse_reference
+from orchestrator.language.reference_reader import Kind, Parsed, parse_reference, with_its_word
 
 LARGEST = 64 * 1024 * 1024
 """bytes of a file"""
@@ -101,9 +103,12 @@ def _parse(kind: Kind, path: Path, reading: _Reading) -> Parsed:
     try:
         text = reading.text(path)
     except ValueError as error:
-        return Parsed("", None, (Finding(place, "unreadable", str(error)),))
+        # nobody knows whether it is one of what must never be touched
+        unknown = None if kind == "lists" else False
+        return Parsed("", None, (Finding(place, "unreadable", str(error)),), never_touch=unknown)
     if path.suffix != ".yaml":
-        return Parsed("", None, (Finding(place, "name", "the name of the file ends in .yaml", "rename the file"),))
+        misnamed = Finding(place, "name", "the name of the file ends in .yaml", "rename the file")
+        return with_its_word(kind, text, Parsed("", None, (misnamed,)))
     return parse_reference(kind, path.stem, text, str(path), lambda name: reading.text(path.with_name(name)))
 
 
@@ -210,6 +215,17 @@ class ReferenceKeeper:
             in_force = [one.in_force for one in self._watched.values()]
         return [file for file in in_force if not file.restored and not file.problem]
 
+    def never_touch(self) -> tuple[NeverTouchList, ...]:
+        """The lists of what must never be touched as their files are now, with what keeps one from being gone by.
+
+        It may read files, as `current` does. What a broken one held when it was good is there too.
+        """
+        self.current()
+        now = self._wall()
+        with self._lock:
+            found = [one.guard(now) for one in self._watched.values()]
+        return tuple(one for one in found if one is not None)
+
     def _look(self, now: datetime) -> None:
         changed = [one for one in self._watched.values() if one.look(now)]
         new = self._find_new(now)
@@ -239,6 +255,8 @@ class _Watched:
         if self._last.problem and before is not None:
             self._good = replace(self._last, parsed=before, restored=True)
         self._seen: Stamp | None = None
+        self._guard: NeverTouchList | None = None
+        self._guarded: Parsed | None = None
         self._stale = False
         self._look_at_age(now)
 
@@ -251,6 +269,31 @@ class _Watched:
     def errors(self) -> list[Finding]:
         """What keeps the file as it is now from being used."""
         return [finding for finding in self._last.parsed.findings if finding.level is FindingLevel.ERROR]
+
+    def guard(self, now: datetime) -> NeverTouchList | None:
+        """What it guards, where it is a list of what must never be touched, or may be one for all that is known."""
+        last, good = self._last.parsed, self._good.parsed
+        marked = last.never_touch if last.never_touch is not None else good.never_touch
+        if not (marked or marked is None or (self._last.problem and good.never_touch)):
+            return None
+        trouble = self._trouble(now)
+        kind = good.type if last.type in (None, good.type) else None  # of which type it is to be, nobody knows
+        if self._guard is None or self._guarded is not good or self._guard.type != kind:
+            entries = good.value.entries if isinstance(good.value, ReferenceList) else ()
+            self._guard, self._guarded = NeverTouchList(self._last.name, kind, entries), good
+        return self._guard.as_found(trouble)
+
+    def _trouble(self, now: datetime) -> str:
+        """Why nobody can go by it as it is now, with its file and the likely fix."""
+        if self._last.problem:
+            return f"{self._last.problem}; mend the file"
+        if not self._last.stale(now):
+            return ""
+        limit = getattr(self._last.parsed.value, "max_age", None)
+        told = format_duration(limit.total_seconds()) if limit else ""
+        changed = f"{self._last.changed:%Y-%m-%d %H:%M}" if self._last.changed else "?"
+        file = self._last.files[-1]
+        return f"{file}: older than its max_age of {told}, it changed last on {changed} UTC; bring it up to date"
 
     def look(self, now: datetime) -> bool:
         """Read the file again where it changed and nobody is writing it; whether other content is in force now."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
+from functools import partial
 from pathlib import PurePath
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -18,11 +20,16 @@ from orchestrator.contract.values import IpAddress
 from orchestrator.errors import FilesRefused, Finding, FindingLevel, Place
 from orchestrator.language.calendars import Calendar, Span, Weekday, ZoneName, zone_names
 from orchestrator.language.durations import parse_duration
+from orchestrator.language.never_touch import TYPES
 from orchestrator.language.reference import ListType, ReferenceList
 from orchestrator.language.yaml_reader import Document, read_yaml
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
-FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,120}\.txt")
+FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,120}\.(txt|json)")
+SAID = re.compile(r"^[ \t\"']*never[\w -]*[\"']?[ \t]*:(?![ \t]*false\b)", re.MULTILINE)
+TYPE_SAID = re.compile(r"^type[ \t]*:[ \t]*[\"']?([a-z]+)", re.MULTILINE)
+WARNINGLIST = {"cidr": ("ip", "network"), "hostname": ("domain", "host"), "string": None}
+"""the types of MISP's warninglists that can be read, and the types of list that each can be"""
 MOST_ALIKE = 20
 """findings of one kind in one file that are told one by one"""
 
@@ -61,7 +68,9 @@ def _day(text: object) -> date:
 
 def _file_name(text: object) -> object:
     if isinstance(text, str) and not FILE.fullmatch(text):
-        raise ValueError(f"{text!r} is not the name of a file beside the list; write it as feed.txt")
+        raise ValueError(
+            f"{text!r} is not the name of a file beside the list; write it as feed.txt, or of a warninglist, feed.json"
+        )
     return text
 
 
@@ -81,6 +90,7 @@ class ListDocument(ReferenceDocument):
     file: Annotated[str, BeforeValidator(_file_name)] | None = None
     max_age: Annotated[Any, BeforeValidator(parse_duration)] = None
     writable: StrictBool = False
+    never_touch: StrictBool = False
 
 
 class CalendarDocument(ReferenceDocument):
@@ -93,15 +103,34 @@ class CalendarDocument(ReferenceDocument):
 
 @dataclass(frozen=True)
 class Parsed:
-    """A list or calendar that was read; no value where there are errors among the findings."""
+    """A list or calendar that was read; no value where there are errors among the findings.
+
+    `never_touch` and `type` are what the file says of itself, also where it is wrong otherwise; `never_touch` is None
+    where nothing of it can be read.
+    """
 
     title: str
     value: ReferenceList | Calendar | None
     findings: tuple[Finding, ...] = ()
+    never_touch: bool | None = False
+    type: str | None = None
 
 
 def parse_reference(kind: Kind, name: str, text: str, file: str, beside: Beside) -> Parsed:
     """The list or calendar that a file holds, with all that is wrong with it."""
+    return with_its_word(kind, text, _parse(kind, name, text, file, beside))
+
+
+def with_its_word(kind: Kind, text: str, parsed: Parsed) -> Parsed:
+    """What was read, with what the text says of itself; where it cannot be read as YAML, as far as its lines show."""
+    if isinstance(parsed.value, ReferenceList):
+        return replace(parsed, never_touch=parsed.value.never_touch, type=parsed.value.type.value)
+    said = TYPE_SAID.search(text)
+    known = said[1] if said and said[1] in TYPES else None
+    return replace(parsed, never_touch=kind == "lists" and SAID.search(text) is not None, type=known)
+
+
+def _parse(kind: Kind, name: str, text: str, file: str, beside: Beside) -> Parsed:
     if not NAME.fullmatch(name):
         message = f"{name!r} cannot be a name in expressions: small letters, digits and _, at most 63"
         return Parsed("", None, (Finding(Place(file, 1), "name", message, "rename the file"),))
@@ -128,9 +157,26 @@ def _parse_list(document: Document, beside: Beside) -> Parsed:
         reader = _Entries(document, beside)
         entries = reader.read()
         findings += reader.findings
+    if model is not None and model.never_touch and not _refused(findings):
+        findings += _unfit_to_guard(document, model, entries)
     if model is None or _refused(findings):
         return Parsed(_title(document), None, _few(findings))
-    return Parsed(model.title, ReferenceList(model.type, entries, model.max_age, model.writable), _few(findings))
+    made = ReferenceList(model.type, entries, model.max_age, model.writable, model.never_touch)
+    return Parsed(model.title, made, _few(findings))
+
+
+def _unfit_to_guard(document: Document, model: ListDocument, entries: tuple[str, ...]) -> Iterator[Finding]:
+    """Why a list cannot be one of what must never be touched."""
+    place = document.place(("never_touch",))
+    if model.type not in TYPES:
+        message = f"nothing that is acted upon is a {model.type}, so a list of them guards nothing"
+        yield Finding(document.place(("type",)), "never_touch", message, f"known: {', '.join(TYPES)}")
+    if model.writable:
+        hint = "remove `writable`"
+        yield Finding(place, "never_touch", "what must never be touched is not for playbooks to write", hint)
+    if not entries:
+        hint = "list what it is for, or remove the file"
+        yield Finding(place, "never_touch", "a never-touch list without entries guards nothing", hint)
 
 
 class _Entries:
@@ -158,7 +204,9 @@ class _Entries:
     def _read_beside(self, name: str, *, may_be_empty: bool) -> None:
         place = self._document.place(("file",))
         try:
-            lines = list(_lines(self._beside(name), str(PurePath(self._document.file).with_name(name))))
+            where_it_is = str(PurePath(self._document.file).with_name(name))
+            read = partial(_warninglist, kind=self._type) if name.endswith(".json") else _lines
+            lines = list(read(self._beside(name), where_it_is))
         except ValueError as error:
             self._say(place, "unreadable", f"{name} {error}")
             return
@@ -194,6 +242,38 @@ def _lines(text: str, file: str) -> Iterator[tuple[Place, str]]:
         entry = re.split(r"(?:^|\s)#", line, maxsplit=1)[0].strip()
         if entry:
             yield Place(file, number), entry
+
+
+def _warninglist(text: str, file: str, *, kind: ListType) -> Iterator[tuple[Place, str]]:
+    """The entries of a warninglist of MISP; raises `ValueError` where it is none, or compares as no list here does."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError("is not JSON; a download that failed looks like this") from None
+    entries = document.get("list") if isinstance(document, dict) else None
+    if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
+        raise ValueError("is no warninglist of MISP: those have a `list` of texts and a `type`")
+    matching = document.get("type")
+    if matching not in WARNINGLIST:
+        raise ValueError(f"matches by `{matching}`, and lists here by whole values: {', '.join(WARNINGLIST)}")
+    fitting = WARNINGLIST[matching]
+    if fitting and kind not in fitting:
+        raise ValueError(f"holds `{matching}`; the list that names it has `type: {fitting[-1]}`")
+    return _placed(text, file, entries, kind)
+
+
+def _placed(text: str, file: str, entries: list[str], kind: ListType) -> Iterator[tuple[Place, str]]:
+    """Each entry once, with its line. Before a domain, a point means all that lies below it."""
+    at, line = max(text.find('"list"'), 0), 1
+    line += text.count("\n", 0, at)
+    told: set[str] = set()
+    for entry in entries:
+        found = text.find(json.dumps(entry, ensure_ascii=False), at)
+        line, at = (line + text.count("\n", at, found), found) if found >= 0 else (line, at)
+        name = entry.lstrip(".") if kind is ListType.DOMAIN else entry
+        if name not in told:
+            yield Place(file, line), name
+        told.add(name)
 
 
 def _more_than_said(raw: str, network: str) -> bool:

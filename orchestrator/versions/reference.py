@@ -61,6 +61,7 @@ def _plain(parsed: Parsed) -> dict[str, Any]:
             "entries": [str(one) for one in value.entries],
             "max_age": value.max_age.total_seconds() if value.max_age else None,
             "writable": value.writable,
+            "never_touch": value.never_touch,
         }
         return {"title": parsed.title, "list": kept}
     return {"title": parsed.title, "calendar": value.model_dump(mode="json") if value else None}
@@ -73,4 +74,7 @@ def _restored(kept: dict[str, Any]) -> Parsed:
     own = kept["list"]
     kind = ListType(own["type"])
     max_age = timedelta(seconds=own["max_age"]) if own["max_age"] is not None else None
-    return Parsed(kept["title"], ReferenceList(kind, tuple(map(kind.kind, own["entries"])), max_age, own["writable"]))
+    guards = own.get("never_touch", False)  # what an earlier release kept does not say it
+    entries = tuple(map(kind.kind, own["entries"]))
+    made = ReferenceList(kind, entries, max_age, own["writable"], guards)
+    return Parsed(kept["title"], made, never_touch=guards, type=kind.value)

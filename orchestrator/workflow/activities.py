@@ -223,7 +223,10 @@ class Activities:
             return True
         if isinstance(read.request, AskRequest):
             return question_digest(read.context, read.request, after_reset) == read.digest
-        requests = await self._gateway.preview(read.context, read.request.calls)
+        try:
+            requests = await self._gateway.preview(read.context, read.request.calls)
+        except ActionFailed:
+            return False  # asked again, it is told why
         return digest_shown(read.context, read.request.path, requests, after_reset) == read.digest
 
     @activity.defn

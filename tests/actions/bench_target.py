@@ -10,6 +10,7 @@ from orchestrator.actions.acting import Acting, build_acting
 from orchestrator.actions.catalog import Catalog
 from orchestrator.actions.gateway import Gateway
 from orchestrator.actions.ledger import Ledger
+from orchestrator.actions.never_touch import NeverTouch
 from orchestrator.actions.sending import Sender
 from orchestrator.actions.site import build_site
 from orchestrator.contract import Call, Config, Idempotent, Integration, Readable, Repeats, Unrepeatable
@@ -93,6 +94,8 @@ def acting(catalog: Catalog, ledger: Ledger, target: Target, **options: Any) -> 
     """What acts and undoes where the only product is the target, known as `bench`."""
     mine = Catalog(catalog.capabilities, {"bench": product(target)})
     site = build_site(mine, options.pop("integrations", {"bench": {}}), {})
+    lists, own = options.pop("lists", tuple), options.pop("own", ())
+    options["never_touch"] = NeverTouch(mine.capabilities, lists, own)
     return build_acting(mine.capabilities, site, ledger, Sender(ledger, **options.pop("sending", {})), **options)
 
 

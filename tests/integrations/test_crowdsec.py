@@ -20,6 +20,7 @@ from integrations.crowdsec import crowdsec
 from orchestrator.actions.acting import Acting, build_acting
 from orchestrator.actions.catalog import scan
 from orchestrator.actions.ledger import PostgresLedger
+from orchestrator.actions.never_touch import NeverTouch
 from orchestrator.actions.reaper import Reaper
 from orchestrator.actions.sending import Sender
 from orchestrator.actions.site import build_site
@@ -223,7 +224,8 @@ async def acting(api: Api, engine: AsyncEngine) -> AsyncIterator[Acting]:
     """What acts and takes back on this firewall, with the real ledger."""
     catalog, ledger = scan(), PostgresLedger(engine)
     site = build_site(catalog, {"crowdsec": settings(api)}, {})
-    yield build_acting(catalog.capabilities, site, ledger, Sender(ledger))
+    guard = NeverTouch(catalog.capabilities, tuple)
+    yield build_acting(catalog.capabilities, site, ledger, Sender(ledger), never_touch=guard)
     await site.close()
 
 

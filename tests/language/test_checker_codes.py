@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.language.checking import CODES
-from orchestrator.language.reference import ReferenceData
+from orchestrator.language.reference import ListType, ReferenceData, ReferenceList
 from tests.conftest import ROOT
 from tests.language.checked import TESTS, all_of, codes, only, site, steps, sub
 
@@ -62,6 +62,10 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "unknown_parameter": (steps(LOOK.replace("{ip:", "{it: 1, ip:")), steps(LOOK)),
     "missing_parameter": (steps(LOOK.replace('ip: "{{ alert.source.ip }}"', "")), steps(LOOK)),
     "parameter": (steps(FIXED % "1.2.3"), steps(FIXED % "1.2.3.4")),
+    "never_touch": (
+        steps(f"{BLOCK}".replace('"{{ alert.source.ip }}"', '"::ffff:127.0.0.1"')),
+        steps(f"{BLOCK}".replace('"{{ alert.source.ip }}"', "128.0.0.1")),
+    ),
     "unknown_step": (steps(f"{LOOK}{WAIT}\n  when: steps.lok.ok"), steps(f"{LOOK}{WAIT}\n  when: steps.look.ok")),
     "used_too_early": (steps(f"{WAIT}\n  when: steps.look.ok\n{LOOK}"), steps(f"{LOOK}{WAIT}\n  when: steps.look.ok")),
     "may_be_absent": (
@@ -127,6 +131,21 @@ def test_a_list_that_is_broken_is_said_to_be_so_wherever_it_is_read() -> None:
     assert only(text, broken).code == "site"
     assert "no key `typ`" in only(text, broken).hint
     assert codes(text, NETWORKS) == []
+
+
+def test_a_literal_target_that_is_on_a_never_touch_list_is_refused() -> None:
+    """Whoever approves it; what only reads may name it, and so may what touches its neighbour."""
+    ours = ReferenceData({"ours": ReferenceList(ListType.NETWORK, ("192.0.2.0/24",), never_touch=True)})
+    wrong = only(steps(BLOCK.replace('"{{ alert.source.ip }}"', '"2002:c000:0204::"')), ours)
+    assert (wrong.code, wrong.place.line) == ("never_touch", 8)
+    assert "2002:c000:204:: is on the never-touch list `lists.ours`, by its entry 192.0.2.0/24" in wrong.message
+    assert codes(steps(BLOCK.replace('"{{ alert.source.ip }}"', "192.0.3.4")), ours) == []
+    assert codes(steps(FIXED % "192.0.2.4"), ours) == []
+    assert codes(steps(BLOCK), ours) == []
+    assert (
+        codes(steps(BLOCK.replace('"{{ alert.source.ip }}"', "192.0.2.4")), site(ours=("network", ["192.0.2.0/24"])))
+        == []
+    )
 
 
 def test_a_name_that_no_playbook_can_have_is_said_of_its_file() -> None:

@@ -24,6 +24,7 @@ from orchestrator.language.reference import (
     restore,
 )
 from orchestrator.language.reference_reader import MOST_ALIKE, Parsed, parse_reference
+from tests.shared_data import shared
 
 OFFICE = """
 title: The office
@@ -428,3 +429,102 @@ def test_one_spelling_is_its_own(text: str) -> None:
         except ValueError:
             continue
         assert kind.entry(str(value)) == value
+
+
+def test_a_never_touch_list_says_so_and_what_it_is_of() -> None:
+    """Also where it is wrong otherwise, as far as its lines can be read; an ordinary list says nothing of the kind."""
+    good = read("title: t\ntype: ip\nentries: [10.0.0.1]\nnever_touch: true\n")
+    assert good.value == ReferenceList(ListType.IP, ("10.0.0.1",), never_touch=True)
+    assert (good.never_touch, good.type) == (True, "ip")
+    for wrong in (
+        "title: t\ntype: ip\nnever_touch: true\nentries: [",
+        "type: ip\nnever_touch: yes\n",
+        "type: ip\nnever-touch:\n",
+    ):
+        assert (read(wrong).value, read(wrong).never_touch, read(wrong).type) == (None, True, "ip"), wrong
+    for ordinary in (
+        "title: t\ntype: ip\nentries: [",
+        "type: ip\nnever_touch: false\n",
+        "title: t\ntype: ip\nentries: []\n",
+    ):
+        assert read(ordinary).never_touch is False, ordinary
+
+
+UNFIT = {
+    "of a type that nothing acts upon": (
+        "type: text\nentries: [a]\n",
+        "2:7: nothing that is acted upon is a text, so a list of them guards nothing; known: ip, network, domain,",
+    ),
+    "written by playbooks": (
+        "type: ip\nentries: [10.0.0.1]\nwritable: true\n",
+        "5:14: what must never be touched is not for playbooks to write; remove `writable`",
+    ),
+    "empty": (
+        "type: ip\nentries: []\n",
+        "4:14: a never-touch list without entries guards nothing; list what it is for, or remove the file",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "words"), UNFIT.values(), ids=UNFIT)
+def test_a_never_touch_list_that_could_guard_nothing_is_a_mistake(text: str, words: str) -> None:
+    """Told at its line; the same list without the mark is good."""
+    (one,) = told(read(f"title: t\n{text}never_touch: true\n"))
+    assert one.startswith(f"lists/x.yaml:{words}")
+    assert told(read(f"title: t\n{text}")) == []
+
+
+def warninglist(kind: str, matching: object, *entries: object) -> Parsed:
+    """A list whose entries are a warninglist of MISP."""
+    text = json.dumps({"name": "n", "list": entries, "type": matching}, indent=1)
+    return read(f"title: t\ntype: {kind}\nfile: w.json\nnever_touch: true\n", **{"w.json": text})
+
+
+def test_a_warninglist_of_misp_is_read_as_entries() -> None:
+    """Networks, hosts and plain texts; the point before a name means all below it, as the name alone does here."""
+    networks = warninglist("network", "cidr", "10.0.0.0/8", "2001:DB8::1")
+    assert networks.value == ReferenceList(ListType.NETWORK, ("10.0.0.0/8", "2001:db8::1/128"), never_touch=True)
+    names = warninglist("domain", "string", ".Google.example", "a.example")
+    assert names.value == ReferenceList(ListType.DOMAIN, ("google.example", "a.example"), never_touch=True)
+    assert told(warninglist("ip", "cidr", "10.0.0.1", "10.0.0.2", "10.0.0.300"))[0].startswith("lists/w.json:6:1: ")
+
+
+@pytest.mark.parametrize(
+    ("kind", "matching", "entries", "words"),
+    [
+        ("domain", "substring", ["a"], "matches by `substring`, and lists here by whole values"),
+        ("domain", "regex", ["a"], "matches by `regex`"),
+        ("domain", "cidr", ["10.0.0.0/8"], "holds `cidr`; the list that names it has `type: network`"),
+        ("network", "hostname", ["a.example"], "the list that names it has `type: host`"),
+        ("ip", "cidr", [1], "is no warninglist of MISP"),
+        ("ip", "cidr", [], "holds no entries"),
+    ],
+)
+def test_a_warninglist_that_compares_otherwise_is_refused(
+    kind: str, matching: str, entries: list[object], words: str
+) -> None:
+    """Read by whole values, it would guard less than it says."""
+    assert words in told(warninglist(kind, matching, *entries))[0]
+
+
+def test_what_is_no_json_is_said_to_be_none() -> None:
+    """An error page that was saved for instance."""
+    page = read("title: t\ntype: ip\nfile: w.json\n", **{"w.json": "<html>"})
+    assert told(page) == ["lists/x.yaml:3:7: w.json is not JSON; a download that failed looks like this"]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("akamai", "network"), ("multicast", "network"), ("public-dns-v6", "network"), ("rfc5735", "network"),
+        ("smtp-receiving-ips", "ip"), ("google", "domain"), ("url-shortener", "domain"),
+        ("second-level-tlds", "domain"), ("microsoft-win10-connection-endpoints", "domain"),
+    ],
+)  # fmt: skip
+def test_warninglists_as_misp_has_them_are_read_whole(name: str, kind: str) -> None:
+    """Every entry of those that are about addresses or names alone."""
+    text = shared(f"warninglists/{name}.json").read_text()
+    parsed = read(f"title: t\ntype: {kind}\nfile: w.json\nnever_touch: true\n", **{"w.json": text})
+    assert parsed.findings == ()
+    assert isinstance(parsed.value, ReferenceList)
+    assert len(parsed.value.entries) == len({one.lower().lstrip(".") for one in json.loads(text)["list"]})

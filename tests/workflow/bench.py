@@ -25,6 +25,7 @@ from orchestrator.alerts.record import Batch, PostgresRecorder, Received
 from orchestrator.alerts.requests import StartRequest
 from orchestrator.audit.events import to_json
 from orchestrator.audit.reading import about
+from orchestrator.language.never_touch import NeverTouchList
 from orchestrator.language.program import Playbook
 from orchestrator.matching.choose import PlaybooksInForce
 from orchestrator.settings import WorkerSettings
@@ -99,6 +100,7 @@ class Bench:
     cached: int = 100
     ledger: Ledger | None = None
     site: dict[str, Any] = field(default_factory=dict)
+    never_touch: Callable[[], tuple[NeverTouchList, ...]] = tuple
 
     def __post_init__(self) -> None:
         self.starter = TemporalStarter(self.client, self.task_queue, eager=self.eager)
@@ -107,7 +109,7 @@ class Bench:
 
     def acting(self) -> Acting:
         """What acts on the target, and takes back."""
-        return acting(CATALOG, self.ledger or PostgresLedger(self.engine), self.target)
+        return acting(CATALOG, self.ledger or PostgresLedger(self.engine), self.target, lists=self.never_touch)
 
     def activities(self) -> Activities:
         """The activities, on the target."""

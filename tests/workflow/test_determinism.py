@@ -18,7 +18,10 @@ WORKFLOW = [
 LANGUAGE = [
     *(
         ROOT / "language" / f"{name}.py"
-        for name in ("host", "model", "typed", "outputs", "packing", "program", "durations", "calendars", "reference")
+        for name in (
+            *("host", "model", "typed", "outputs", "packing", "program", "durations", "calendars", "reference"),
+            *("never_touch", "networks", "accounts"),
+        )
     ),
     *sorted((ROOT / "language" / "interpreter").glob("*.py")),
     *sorted((ROOT / "language" / "expressions").rglob("*.py")),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +15,7 @@ from orchestrator.language.checking.checker import did_you_mean, is_literal, typ
 from orchestrator.language.expressions.fitting import unfit
 from orchestrator.language.expressions.kinds import ABSENT, NONE, Model, Record, Type, as_type
 from orchestrator.language.model import ActionStep, Until
+from orchestrator.language.never_touch import Named, is_guarded, names_in_parameters, touched
 from orchestrator.language.outputs import all_routes_of
 from orchestrator.language.wording import said as said_of_value
 from orchestrator.language.wording import told
@@ -35,6 +36,7 @@ def action(check: Checker, step: ActionStep, path: Path, around: Around) -> Any:
     _effect(check, step, path, capability)
     _keys(check, step, path, capability)
     parameters(check, (*path, "with"), step.with_, capability.takes.model_fields, around, of=step.action, step=path)
+    _targets(check, (*path, "with"), step, capability)
     any_of = capability.takes.ANY_OF
     if any_of and not set(any_of) & set(step.with_):
         message = f"`{step.action}` needs at least one of {', '.join(f'`{one}`' for one in any_of)}"
@@ -61,6 +63,24 @@ def _effect(check: Checker, step: ActionStep, path: Path, capability: Capability
     if step.unattended and (covered or capability.effect is not Effect.IRREVERSIBLE):
         why = "an approval covers it" if covered else f"`{step.action}` can be sent without anybody anyhow"
         check.say((*path, "unattended"), "needless", f"`unattended` means nothing here: {why}", "remove it")
+
+
+def _targets(check: Checker, path: Path, step: ActionStep, capability: Capability[Any, Any]) -> None:
+    """No literal names what must never be touched; what is rendered is refused when it is sent."""
+    if not is_guarded(capability.effect):
+        return
+    for name, value in step.with_.items():
+        if name in capability.takes.model_fields and is_literal(value):
+            found = touched(_named(name, value, capability.takes.model_fields[name]), check.library.never_touch)
+            if found is not None:
+                check.say((*path, name), "never_touch", str(found), "it is refused at sending too, whoever approves it")
+
+
+def _named(name: str, value: Any, field: FieldInfo) -> Iterable[Named]:
+    try:
+        return names_in_parameters({name: _adapter(field).validate_python(value)})
+    except ValidationError:
+        return ()  # said already
 
 
 def _keys(check: Checker, step: ActionStep, path: Path, capability: Capability[Any, Any]) -> None:

@@ -34,6 +34,7 @@ from orchestrator.language.expressions.kinds import (
 from orchestrator.language.expressions.nodes import path_of
 from orchestrator.language.expressions.types import MAY_BE_ABSENT, TEXT_FOR_PEOPLE, Problem, guarded, type_of
 from orchestrator.language.model import ForEachStep, PlaybookDocument, Step, StepKeys, every_step, located
+from orchestrator.language.never_touch import NeverTouchList, own_lists
 from orchestrator.language.reference import ReferenceData, names_in
 from orchestrator.language.yaml_reader import Document, Path
 
@@ -59,6 +60,11 @@ class Library:
     broken: frozenset[str] = frozenset()
     samples: Callable[[], Collection[str]] | None = None
     reads: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def never_touch(self) -> tuple[NeverTouchList, ...]:
+        """What no literal target may be; without `site`, what holds everywhere."""
+        return own_lists() if self.site is None else self.site.never_touch
 
     @cached_property
     def names(self) -> Mapping[str, Any]:

@@ -25,6 +25,7 @@ CODES: Mapping[str, str] = {
     "unknown_parameter": "the capability, or the sub-playbook, does not take this parameter",
     "missing_parameter": "the capability, or the sub-playbook, needs this parameter",
     "parameter": "a literal does not fit the parameter's type",
+    "never_touch": "a literal target that is on a never-touch list, or that nobody may ever touch",
     "unknown_step": "no step has this id",
     "site": "a list or calendar that no run can read",
     "used_too_early": "the step is used before it runs",
