@@ -47,6 +47,24 @@ async def test_a_start_with_broken_files_goes_on_with_what_was_good_last(folder:
     assert all(f"{one['name'].replace('.', '/')}.yaml:1" in one["problem"] for one in lines)
 
 
+async def test_a_never_touch_list_that_is_restored_stands_for_all_of_its_type(
+    folder: Path, engine: AsyncEngine
+) -> None:
+    """Of the broken file nobody can read what it is; what was kept says it. An ordinary one guards nothing."""
+    guarding = FILES["lists/vpn.yaml"] + "never_touch: true\n"
+    (folder / "lists/vpn.yaml").write_text(guarding)
+    before = ReferenceKeeper(folder)
+    await ReferenceStore(engine).keep(before.good())
+    (folder / "lists/vpn.yaml").write_text(BROKEN)
+    (folder / "lists/own.yaml").write_text(BROKEN)
+
+    (found,) = (await reference_of(folder, engine)).never_touch()
+
+    (good,) = before.never_touch()
+    assert (found.name, found.type, found.entries) == (good.name, good.type, good.entries)
+    assert (good.trouble, f"{folder}/lists/vpn.yaml:1" in found.trouble) == ("", True)
+
+
 async def test_a_mended_file_counts_again(folder: Path, engine: AsyncEngine) -> None:
     """And what is restored is never kept as if it had been read."""
     await ReferenceStore(engine).keep(ReferenceKeeper(folder).good())
