@@ -82,6 +82,7 @@ def change(
     """
     dn, held = entry(directory, call, who)
     if held != locked:
+        call.in_time()
         directory.modify(dn, {LOCKED: [(ldap3.MODIFY_REPLACE, locked)]})  # type: ignore[no-untyped-call]
         raise_for(directory)
         dn, held = entry(directory, call, who)

@@ -2,6 +2,7 @@
 --   send       nothing is open under this key: send now, before `send_before`
 --   replay     this attempt (or a later one) has ended: here is what came of it
 --   open       an earlier send has no outcome yet and may still be under way until `send_before`
+--   halted     a kill switch is thrown, and nothing is open under this key: ask again when it is lifted
 --   busy       the effect is being taken back: ask again in `wait` seconds, or the undo would hit what is done now
 -- The parameters that were recorded first stand: a run whose task is carried out again, with alerts that joined
 -- meanwhile, may render others, which are recorded and never sent. `parameters` is given where they differ, and
@@ -15,8 +16,14 @@ DECLARE
     held text := CASE WHEN a->>'mode' = 'live' THEN a->>'shared' END;
     before jsonb := NULLIF(a->'prior', 'null'::jsonb);
     lasts float;
+    thrown tocsin.kill_switch;
 BEGIN
     PERFORM tocsin.record_all(traces);
+    thrown := tocsin.halting(a);
+    -- what is under way or has ended is looked at all the same: only a new send is halted
+    IF thrown.id IS NOT NULL AND NOT EXISTS (SELECT FROM tocsin.action WHERE key = a->>'key' AND state <> 'failed') THEN
+        RETURN tocsin.halted(a, thrown);
+    END IF;
     IF held IS NOT NULL THEN
         PERFORM pg_advisory_xact_lock(hashtext('tocsin.effect ' || held));
         SELECT extract(epoch FROM until - clock_timestamp()) INTO lasts
@@ -51,6 +58,9 @@ BEGIN
             recorded := entry.parameters;
         END IF;
         IF entry.state = 'failed' AND entry.attempt < (a->>'attempt')::int THEN
+            IF thrown.id IS NOT NULL THEN
+                RETURN tocsin.halted(a, thrown);
+            END IF;
             UPDATE tocsin.action SET state = 'intended', attempt = (a->>'attempt')::int, sends = sends + 1,
                 send_before = clock_timestamp() + make_interval(secs => (a->>'send_within')::float),
                 until = clock_timestamp() + make_interval(secs => (a->>'expires')::float),

@@ -1,9 +1,16 @@
--- Another send under an open key, after its last one was proved to have had no effect (or may safely be repeated).
+-- Another send under an open key, after its last one was proved to have had no effect (or may safely be repeated);
+-- `halted` where a kill switch is thrown, `lost` where somebody else has taken it over.
 CREATE OR REPLACE FUNCTION tocsin.resend(k text, last_send integer, send_within float, why text) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 DECLARE
     entry tocsin.action;
+    thrown tocsin.kill_switch;
 BEGIN
+    SELECT * INTO STRICT entry FROM tocsin.action WHERE key = k;
+    thrown := tocsin.halting(to_jsonb(entry));
+    IF thrown.id IS NOT NULL THEN
+        RETURN tocsin.halted(to_jsonb(entry), thrown);
+    END IF;
     UPDATE tocsin.action SET sends = sends + 1, send_before = clock_timestamp() + make_interval(secs => send_within)
     WHERE key = k AND state = 'intended' AND sends = last_send RETURNING * INTO entry;
     IF NOT FOUND THEN

@@ -1,6 +1,6 @@
 """The gateway: the one path of every action, whatever the playbook and whatever the product.
 
-route -> validate -> mode -> rails -> ledger: intent -> send -> reconcile -> ledger: outcome -> result.
+route -> validate -> mode -> rails -> ledger: kill switch and intent -> send -> reconcile -> ledger: outcome -> result.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from orchestrator.actions.canonical import CanonicalRequest, ledger_key, parameters_digest
 from orchestrator.actions.catalog import AnyCapability
+from orchestrator.actions.kill_switch import Halted
 from orchestrator.actions.ledger import UNDO, Ending, Entry, Ledger, Outcome, Verdict
 from orchestrator.actions.rails import Rail
 from orchestrator.actions.sending import Sender, Shipment
@@ -88,7 +89,7 @@ class Gateway:
         outcomes += await asyncio.gather(*rest)
         if call.all_routes and not asked.capability.effect.mutates:
             return all_answers(outcomes)
-        outcome = next((one for one in outcomes if one.status is StepStatus.FAILED), outcomes[0])
+        outcome = min(outcomes, key=lambda one: (not one.halted, one.status is not StepStatus.FAILED))
         return outcome.model_copy(update={"seen": min(one.seen for one in outcomes)})
 
     async def preview(self, context: RunContext, calls: Sequence[ActionCall]) -> tuple[CanonicalRequest, ...]:
@@ -131,6 +132,22 @@ class Gateway:
             await self._check(context, call, request, capability.effect)
         except RefusedByPolicy as refusal:
             return await self._refused(context, call, events, refusal, request)
+        try:
+            return await self._allowed(context, call, capability, shipment, events)
+        except Halted as halted:  # the ledger has recorded it
+            outcome = failed(halted.kind, halted.message, configured)
+            return outcome.model_copy(update={"halted": halted.message, "seen": call.seen})
+
+    async def _allowed(
+        self,
+        context: RunContext,
+        call: ActionCall,
+        capability: AnyCapability,
+        shipment: Shipment,
+        events: Sequence[Event],
+    ) -> ActionOutcome:
+        """What the rails let pass, as far as the ledger does; raises `Halted` where a kill switch is thrown."""
+        configured, request = shipment.to, shipment.request
         shadow = capability.effect.mutates and "shadow" in (context.mode, self._mode) and UNDO not in call.path
         entry = self._entry(context, call, shipment, "shadow" if shadow else "live")
         if capability.effect is Effect.REVERSIBLE and not shadow and UNDO not in call.path:
@@ -161,11 +178,16 @@ class Gateway:
         return entry.model_copy(update={"shared": shared_name(shipment, capability), "prior": prior})
 
     async def _intended(self, entry: Entry, events: Sequence[Event]) -> tuple[Verdict, float]:
-        """What the ledger says, and when it was asked; waits while the effect is being taken back."""
+        """What the ledger says, and when it was asked; waits while the effect is being taken back.
+
+        Raises `Halted` where a kill switch is thrown.
+        """
         waited = 0.0
         while True:
             asked_at = self._sender.clock()
             verdict = await self._ledger.intend(entry, events)
+            if verdict.switch is not None:
+                raise Halted(verdict.switch)
             if verdict.verdict != "busy" or waited > PATIENCE:
                 return verdict, asked_at
             await self._sender.sleep(AGAIN)

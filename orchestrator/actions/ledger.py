@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from orchestrator.actions.kill_switch import Switch
 from orchestrator.audit.database import single_statement
 from orchestrator.audit.events import Event, to_json
 
@@ -36,9 +37,10 @@ RELEASE = text("SELECT tocsin.release(:key, CAST(:body AS jsonb))")
 TAKE_BACK = text("SELECT tocsin.take_back(:shared, :lease)")
 TAKEN_BACK = text("SELECT tocsin.taken_back(:shared, :state, CAST(:body AS jsonb))")
 NOT_TAKEN_BACK = text("SELECT tocsin.not_taken_back(:shared, :why, :pause, :page)")
-# what nobody holds any more, and nobody is taking back or is to wait for
+PUT_OFF = text("SELECT tocsin.put_off(:shared, :why, :pause)")
+# what nobody holds any more, and nobody is taking back or is to wait for; what has waited already comes last
 DUE = text("""
-SELECT DISTINCT a.shared FROM tocsin.action a
+SELECT DISTINCT a.shared, w.next_at FROM tocsin.action a LEFT JOIN tocsin.taking_back w ON w.shared = a.shared
 WHERE a.shared IS NOT NULL AND a.mode = 'live' AND a.state IN ('intended', 'done', 'unknown')
     AND (a.released_at IS NOT NULL OR a.until <= clock_timestamp()
          AND (a.state <> 'intended' OR a.send_before < clock_timestamp() - interval '1 minute'))
@@ -47,7 +49,7 @@ WHERE a.shared IS NOT NULL AND a.mode = 'live' AND a.state IN ('intended', 'done
             OR o.state = 'intended' AND o.send_before >= clock_timestamp() - interval '1 minute'))
     AND NOT EXISTS (SELECT FROM tocsin.taking_back t WHERE t.shared = a.shared
         AND (t.until > clock_timestamp() OR t.next_at > clock_timestamp()))
-ORDER BY a.shared LIMIT :most
+ORDER BY w.next_at NULLS FIRST, a.shared LIMIT :most
 """)
 
 
@@ -102,12 +104,14 @@ class Verdict(Ending):
     """What the ledger says to an intent.
 
     `send`: go, before `send_before`. `replay`: it has ended, here is what came of it. `open`: an earlier send has no
-    outcome; it may still leave for `wait` seconds. `busy`: the effect is being taken back; ask again. `lost`: somebody
-    else took the resend. `parameters` are those that the key was recorded with first, where they differ from the ones
-    asked for: only those may be sent. `seen` is how many joined alerts the recorded ones were rendered with.
+    outcome; it may still leave for `wait` seconds. `busy`: the effect is being taken back; ask again. `halted`: the
+    kill switch `switch` is thrown; ask again. `lost`: somebody else took the resend. `parameters` are those that the
+    key was recorded with first, where they differ from the ones asked for: only those may be sent. `seen` is how many
+    joined alerts the recorded ones were rendered with.
     """
 
-    verdict: Literal["send", "replay", "open", "busy", "lost"]
+    verdict: Literal["send", "replay", "open", "busy", "halted", "lost"]
+    switch: Switch | None = None
     sends: int = 0
     until: datetime | None = None
     wait: float = 0.0
@@ -182,7 +186,7 @@ class Ledger(Protocol):
         ...
 
     async def resend(self, key: str, sends: int, within: float, why: str) -> Verdict:
-        """Record another send under an open key; only one caller gets `send`."""
+        """Record another send under an open key; only one caller gets `send`, and nobody under a kill switch."""
         ...
 
     async def conclude(self, key: str, outcome: Outcome) -> None:
@@ -211,6 +215,10 @@ class Ledger(Protocol):
 
     async def not_taken_back(self, shared: str, why: str, pause: float, *, page: bool) -> None:
         """It could not be taken back; nobody tries again for `pause` seconds. `page` tells people."""
+        ...
+
+    async def put_off(self, shared: str, why: str, pause: float) -> None:
+        """Record that a kill switch halts the taking back; it is tried after `pause` seconds, as the same attempt."""
         ...
 
     async def due(self, most: int) -> list[str]:
@@ -271,6 +279,10 @@ class PostgresLedger:
     async def not_taken_back(self, shared: str, why: str, pause: float, *, page: bool) -> None:
         """See `Ledger.not_taken_back`."""
         await self._told(NOT_TAKEN_BACK, {"shared": shared, "why": why, "pause": pause, "page": page})
+
+    async def put_off(self, shared: str, why: str, pause: float) -> None:
+        """See `Ledger.put_off`."""
+        await self._told(PUT_OFF, {"shared": shared, "why": why, "pause": pause})
 
     async def due(self, most: int) -> list[str]:
         """See `Ledger.due`."""

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from orchestrator.actions.canonical import CanonicalRequest
+from orchestrator.actions.kill_switch import Halted
 from orchestrator.actions.ledger import Ledger, Outcome, Verdict
 from orchestrator.actions.site import Configured
 from orchestrator.contract import Call, Capability, Effect, Idempotent, Implementation, Parameters, Readable, Result
@@ -110,7 +111,10 @@ class Sender:
         return self._sleep
 
     async def carry_out(self, shipment: Shipment, verdict: Verdict, asked_at: float) -> Outcome:
-        """Bring the request to an outcome, from what the ledger said to its intent at `asked_at` (on the clock)."""
+        """Bring the request to an outcome, from what the ledger said to its intent at `asked_at` (on the clock).
+
+        Raises `Halted` where another send is needed and a kill switch is thrown: the intent stays open until then.
+        """
         if verdict.verdict == "open":
             verdict, asked_at, known = await self._reopen(shipment, verdict)
             if known is not None:
@@ -216,6 +220,8 @@ class Sender:
     async def _again(self, shipment: Shipment, verdict: Verdict, why: str) -> tuple[Verdict, float, Outcome | None]:
         asked_at = self._clock()
         again = await self._ledger.resend(shipment.key, verdict.sends, self.send_within, why)
+        if again.switch is not None:
+            raise Halted(again.switch)
         if again.verdict == "lost":
             return again, asked_at, await self._unknown(shipment, verdict, "another worker has taken it over")
         return again, asked_at, None
@@ -251,6 +257,7 @@ class Sender:
             seconds_left=shipment.timeout,
             until=until,
             run=shipment.run,
+            in_time=before_send,
         )
 
 

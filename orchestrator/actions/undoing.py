@@ -29,6 +29,8 @@ SECONDS = 10.0
 """the deadline of the inverse and of each look at the target"""
 PAUSES = (5.0, 10.0, 20.0, 30.0)
 """seconds between attempts; the last one for ever, so that a target that is back has it undone within a minute"""
+HALTED = 5.0
+"""seconds until what a kill switch halts is tried again"""
 PAGE_AT = 3
 """the attempt whose failure is told to people"""
 
@@ -100,6 +102,9 @@ class Undoing:
             await self._left(shared, found, how, by)
             return None
         outcome = await self._send(found, inverse, to, by)
+        if outcome.halted:
+            await self._ledger.put_off(shared, outcome.halted, HALTED)
+            return outcome.error
         if outcome.error is not None:
             return await self._stuck(shared, found, outcome.error)
         await self._ledger.taken_back(shared, "undone", {"by": by, "how": inverse.name})

@@ -34,6 +34,7 @@ COMMANDS = {
     "approvals": {"approvals": "approvals", "approve": "approve", "deny": "deny", "answer": "answer"},
     "cancel": {"cancel": "cancel"},
     "containments": {"containments": "containments"},
+    "kill": {"kill": "kill"},
     "audit": {"audit": "audit"},
 }
 """what each module holds; it is read when one of its commands is asked for, since all together take seconds"""

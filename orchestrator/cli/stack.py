@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy.exc import DBAPIError
 
+from orchestrator.actions.kill_switch import Switch, switches
 from orchestrator.audit.database import greet as greet_postgres
 from orchestrator.audit.database import make_engine
 from orchestrator.audit.greeting import greet as greet_kafka
 from orchestrator.cli.console import as_json, complain, err, say, table
+from orchestrator.cli.kill import say_thrown
 from orchestrator.cli.versions import say_broken
 from orchestrator.errors import SettingsError, Unavailable
 from orchestrator.local.endpoints import own_addresses, read_state
@@ -25,6 +27,7 @@ from orchestrator.settings import Settings, load_settings
 from orchestrator.versions.history import ListedPlaybook, listed
 from orchestrator.workflow.client import connect
 
+T = TypeVar("T")
 PATIENCE = 5.0
 """seconds in which a server says that it is there"""
 
@@ -52,7 +55,7 @@ async def status(*, json: bool = False) -> None:
     """Say which servers run, where, and how much memory they take; exit code 1 where one does not answer.
 
     Servers of your own are asked whether they take Tocsin as the settings say. Says too which playbooks are broken;
-    that leaves the exit code alone, since their last good versions serve.
+    that leaves the exit code alone, since their last good versions serve. Kill switches that are thrown come first.
 
     Parameters
     ----------
@@ -61,10 +64,11 @@ async def status(*, json: bool = False) -> None:
     """
     settings = load_settings()
     found = await rows(settings)
-    playbooks = await _playbooks(settings)
+    playbooks, thrown = await _recorded(settings)
     if json:
-        as_json([*found, _row_of(playbooks)])
+        as_json([*found, _row_of(playbooks), _row_of_switches(thrown)])
     else:
+        say_thrown(thrown or ())
         table(
             ("part", "state", "address", "pid", "memory"),
             (
@@ -165,18 +169,31 @@ async def _greeted(part: str, settings: Settings, address: str) -> bool:
                 await engine.dispose()
 
 
-async def _playbooks(settings: Settings) -> Sequence[ListedPlaybook] | None:
-    """What is in force and what is broken; None where the database cannot say."""
+async def _recorded(settings: Settings) -> tuple[Sequence[ListedPlaybook] | None, Sequence[Switch] | None]:
+    """What is in force and what is broken, and which kill switches are thrown; None where the database cannot say."""
     address = own_addresses(settings).get("database") or read_state(settings.home).addresses.get("database")
     if address is None:
-        return None
+        return None, None
     engine = make_engine(address)
     try:
-        return await listed(engine)
-    except (Unavailable, SettingsError, DBAPIError):  # it is away, or its schema is that of an older release
-        return None
+        return await _or_none(listed(engine)), await _or_none(switches(engine))
     finally:
         await engine.dispose()
+
+
+async def _or_none(answer: Awaitable[T]) -> T | None:
+    """What the database says; None where it is away, or its schema is that of an older release."""
+    try:
+        return await answer
+    except (Unavailable, SettingsError, DBAPIError):
+        return None
+
+
+def _row_of_switches(thrown: Sequence[Switch] | None) -> dict[str, Any]:
+    """The kill switches as one more part."""
+    row: dict[str, Any] = {"part": "kill_switch", "address": None, "pid": None, "memory": 0, "why": ""}
+    state = "unknown" if thrown is None else "thrown" if thrown else "clear"
+    return row | {"state": state, "thrown": [one.model_dump(mode="json") for one in thrown or ()]}
 
 
 def _row_of(playbooks: Sequence[ListedPlaybook] | None) -> dict[str, Any]:

@@ -88,7 +88,8 @@ class Call(Generic[C]):
     `key` is the ledger's key of the effect (64 hexadecimal digits, the same on every attempt): use it as idempotency
     key or store it at the target. `until` is when the effect shall end, where the target can end it by itself.
     `seconds_left` is what remains of the deadline when the function is entered. `approval` and `reason` say who
-    wanted it, for the target's own log.
+    wanted it, for the target's own log. `in_time` raises where the time to send is over: `http` asks it before each
+    request, and who reaches the target by another way asks it directly before what changes something.
     """
 
     config: C
@@ -97,6 +98,7 @@ class Call(Generic[C]):
     seconds_left: float
     until: datetime | None = None
     run: str = ""
+    in_time: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)

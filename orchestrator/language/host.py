@@ -108,7 +108,8 @@ class ActionOutcome(Record):
     """What came of an attempt: an output for succeeded and shadowed, an error for failed.
 
     `seen` is how many joined alerts the parameters were rendered with that were sent: those recorded first, where the
-    task of the run is carried out again with more alerts in it.
+    task of the run is carried out again with more alerts in it. `halted` says which kill switch halts the attempt: it
+    has not failed, and is to be asked for again until it is lifted.
     """
 
     status: StepStatus
@@ -117,6 +118,7 @@ class ActionOutcome(Record):
     integration: str | None = None
     milliseconds: float | None = None
     seen: int = 0
+    halted: str = ""
 
 
 class Escalation(Record):
@@ -284,6 +286,10 @@ class Host(Protocol):
 
     def seen(self, count: int) -> None:
         """A step took the first `count` joined alerts into account; the run owes them nothing more."""
+        ...
+
+    def halted(self, path: tuple[str, ...], why: str) -> None:
+        """Show that a kill switch halts this step, or with no words that none does any more."""
         ...
 
     def show(self, state: str) -> None:

@@ -73,6 +73,7 @@ class TemporalHost:
         self.unsent: list[Trace] = []
         self._state = "starting"
         self._cards: dict[tuple[str, ...], str] = {}
+        self._halted: dict[tuple[str, ...], str] = {}
 
     async def local(self, name: str, argument: Any, kind: type[R], *, seconds: float = 60.0, summary: str = "") -> R:
         """Run a local activity to its end, whoever is cancelled meanwhile; `seconds` bound one attempt."""
@@ -174,6 +175,7 @@ class TemporalHost:
         """The run's last state in the UI; `words` may hold text from outside."""
         workflow.upsert_search_attributes([STATE.value_set(state), AWAITING.value_set([])])
         self._cards.clear()
+        self._halted.clear()
         self.show(f"{state}{': ' + code(words) if words else ''}")
 
     async def take_in(self) -> None:
@@ -209,10 +211,15 @@ class TemporalHost:
         # beside its sends the gateway waits for what an earlier worker sent to settle, and reads back
         seconds = 6 * call.timeout + 300
         try:
-            return await self.local("act", act, ActionOutcome, seconds=seconds, summary=f"{call.step}: {call.action}")
+            outcome = await self.local(
+                "act", act, ActionOutcome, seconds=seconds, summary=f"{call.step}: {call.action}"
+            )
         except ActivityError as error:
             # the gateway broke in a way that nobody foresaw: what it had sent by then is for the ledger to find out
             return _failed(FailureKind.UNKNOWN_OUTCOME, why(error))
+        # a run that somebody cancelled waits for nothing more, in what `on_failure` wants neither
+        ended = self._joining.inbox.cancelled or self._given_up
+        return outcome.model_copy(update={"halted": ""}) if ended else outcome
 
     async def ask(self, request: ApprovalRequest, traces: tuple[Trace, ...]) -> Decision:
         """Ask, show the card, wait for the verdict."""
@@ -340,14 +347,31 @@ class TemporalHost:
             self._cards.pop(request.path, None)
         else:
             self._cards[request.path] = card
-        state = "awaiting approval" if self._cards else "running"
         steps = sorted({path[-1] for path in self._cards})
-        workflow.upsert_search_attributes([STATE.value_set(state), AWAITING.value_set(steps)])
+        workflow.upsert_search_attributes([STATE.value_set(self._waits()), AWAITING.value_set(steps)])
         self._render()
+
+    def halted(self, path: tuple[str, ...], why: str) -> None:
+        """Show that a kill switch halts a step, or no longer."""
+        if self._halted.get(path, "") == why:
+            return
+        before = self._waits()
+        if why:
+            self._halted[path] = why
+        else:
+            del self._halted[path]
+        if self._waits() != before:
+            workflow.upsert_search_attributes([STATE.value_set(self._waits())])
+        self._render()
+
+    def _waits(self) -> str:
+        """The state of a run that goes on, as it is found by."""
+        return "awaiting approval" if self._cards else "halted" if self._halted else "running"
 
     def _render(self) -> None:
         joined = f"**Joined:** {self._joining.count} alerts" if self._joining.count else ""
-        parts = [f"**Now:** {self._state}", joined, *self._cards.values()]
+        halted = [f"**Halted:** {code(path[-1])} {code(why)}" for path, why in self._halted.items()]
+        parts = [f"**Now:** {self._state}", *halted, joined, *self._cards.values()]
         workflow.set_current_details("\n\n".join(part for part in parts if part))
 
 

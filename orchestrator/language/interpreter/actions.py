@@ -20,6 +20,9 @@ from orchestrator.language.outputs import all_routes_of
 
 READS = Retry(attempts=3)
 WRITES = Retry(attempts=1)
+FIRST_LOOK = 1.0
+LONGEST_LOOK = 60.0
+"""seconds until a halted action looks again whether the kill switch is lifted: each time twice as many"""
 TIMEOUT = "30s"
 """of one attempt, where the step does not say"""
 
@@ -29,7 +32,7 @@ async def action(run: Run, name: str, step: ActionStep, here: Path, scope: Scope
     call = _call(run, name, step, here, scope)
     capability = run.capabilities[step.action]
     retry = step.retry or (READS if capability.effect is Effect.READ else WRITES)
-    outcome = await _attempts(run, here, call, retry)
+    outcome = await _attempts(run, here, scope, call, retry)
     if outcome.error is not None:
         raise StepFailed(name, outcome.error)
     if outcome.output is None:
@@ -104,16 +107,14 @@ def _lasts(run: Run, name: str, step: ActionStep, scope: Scope) -> float | None:
     return min(value, parse_duration(step.for_.at_most)).total_seconds()
 
 
-async def _attempts(run: Run, here: Path, call: ActionCall, retry: Retry) -> ActionOutcome:
+async def _attempts(run: Run, here: Path, scope: Scope, call: ActionCall, retry: Retry) -> ActionOutcome:
     """The first attempt that does not fail, or the last one's failure."""
     while True:
         behind = run.progress.marks.get((*here, "@attempts"), {"made": 0, "pause": in_seconds(retry.backoff)})
         if behind["made"]:
             await run.sleep_until(behind["again"])
-        await run.host.ready()
-        leave_if_cancelled()
         attempt = behind["made"] + 1
-        outcome = await settled(run.host.act(call.model_copy(update={"attempt": attempt}), run.take_traces()))
+        outcome = await _attempt(run, here, scope, call.model_copy(update={"attempt": attempt}))
         run.host.seen(outcome.seen)
         if outcome.error is None or attempt == retry.attempts or not _may_mend(outcome.error, retry):
             return outcome
@@ -123,6 +124,25 @@ async def _attempts(run: Run, here: Path, call: ActionCall, retry: Retry) -> Act
             "pause": min(behind["pause"] * 2, in_seconds(retry.max_backoff)),
         }  # fmt: skip
         leave_if_cancelled()
+
+
+async def _attempt(run: Run, here: Path, scope: Scope, call: ActionCall) -> ActionOutcome:
+    """One attempt. While a kill switch halts it, the run waits visibly, and that time is not counted."""
+    pause = FIRST_LOOK
+    try:
+        while True:
+            await run.host.ready()
+            leave_if_cancelled()
+            outcome = await settled(run.host.act(call, run.take_traces()))
+            if not outcome.halted:
+                return outcome
+            leave_if_cancelled()
+            run.host.halted(here, outcome.halted)
+            with scope.uncounted(run.host.now):
+                await run.sleep_until(run.host.now() + timedelta(seconds=pause))
+            pause = min(pause * 2, LONGEST_LOOK)
+    finally:
+        run.host.halted(here, "")
 
 
 def in_seconds(duration: str) -> float:

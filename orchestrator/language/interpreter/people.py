@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -110,20 +109,8 @@ async def _waiting(run: Run, scope: Scope, request: Q, ask: Callable[[Q, tuple[T
     """Wait for people: that time is not counted against what the question stands in."""
     await run.host.ready()
     leave_if_cancelled()
-    for budget in scope.budgets:
-        budget.pause(run.host.now())
-    try:
-        found = await ask(request, run.take_traces())
-    except asyncio.CancelledError:
-        _go_on(run, scope)
-        raise
-    _go_on(run, scope)
-    return found
-
-
-def _go_on(run: Run, scope: Scope) -> None:
-    for budget in scope.budgets:
-        budget.go_on(run.host.now())
+    with scope.uncounted(run.host.now):
+        return await ask(request, run.take_traces())
 
 
 def _shown(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -18,7 +19,7 @@ Path = tuple[str, ...]
 
 @dataclass
 class Budget:
-    """The time that a container may take. What is spent on waiting for people is given back."""
+    """The time that a container may take. What is spent on waiting for people or a kill switch is given back."""
 
     ends: datetime
     since: datetime | None = None
@@ -26,13 +27,13 @@ class Budget:
     resumed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def pause(self, now: datetime) -> None:
-        """Somebody is asked."""
+        """Somebody is asked, or a kill switch is thrown."""
         self.waiting += 1
         self.since = self.since or now
         self.resumed.clear()
 
     def go_on(self, now: datetime) -> None:
-        """Somebody has answered, or nobody did."""
+        """Somebody has answered, or nobody did, or the switch is lifted."""
         self.waiting -= 1
         if self.waiting == 0 and self.since is not None:
             self.ends = self.given_back(now)
@@ -75,6 +76,17 @@ class Scope:
     def within(self, budget: Budget) -> Scope:
         """This very scope for steps that have to end in time: they see and change the same."""
         return Scope(self.steps, self.vars, self.own, (*self.budgets, budget), self.now)
+
+    @contextmanager
+    def uncounted(self, now: Callable[[], datetime]) -> Iterator[None]:
+        """What is waited for here takes none of the time of the containers around it."""
+        for budget in self.budgets:
+            budget.pause(now())
+        try:
+            yield
+        finally:
+            for budget in self.budgets:
+                budget.go_on(now())
 
     def take_over(self, branch: Scope, before: Scope) -> None:
         """What a branch has brought: its steps, and the vars that it gave values."""

@@ -102,6 +102,9 @@ class SimulatedHost:
     def clean_up(self) -> None:
         """Nothing was held back."""
 
+    def halted(self, path: Path, why: str) -> None:
+        """Nobody looks."""
+
     def show(self, state: str) -> None:
         """Nobody looks."""
 
