@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -127,22 +128,28 @@ async def _attempts(run: Run, here: Path, scope: Scope, call: ActionCall, retry:
 
 
 async def _attempt(run: Run, here: Path, scope: Scope, call: ActionCall) -> ActionOutcome:
-    """One attempt. While a kill switch halts it, the run waits visibly, and that time is not counted."""
+    """One attempt; asked for again and again while a kill switch halts it."""
     pause = FIRST_LOOK
+    while True:
+        await run.host.ready()
+        leave_if_cancelled()
+        outcome = await settled(run.host.act(call, run.take_traces()))
+        run.host.halted(here, outcome.halted)
+        if not outcome.halted:
+            return outcome
+        await _halted(run, here, scope, pause)
+        pause = min(pause * 2, LONGEST_LOOK)
+
+
+async def _halted(run: Run, here: Path, scope: Scope, pause: float) -> None:
+    """Wait so long; that time is not counted against what the step stands in."""
     try:
-        while True:
-            await run.host.ready()
-            leave_if_cancelled()
-            outcome = await settled(run.host.act(call, run.take_traces()))
-            if not outcome.halted:
-                return outcome
-            leave_if_cancelled()
-            run.host.halted(here, outcome.halted)
-            with scope.uncounted(run.host.now):
-                await run.sleep_until(run.host.now() + timedelta(seconds=pause))
-            pause = min(pause * 2, LONGEST_LOOK)
-    finally:
+        leave_if_cancelled()
+        with scope.uncounted(run.host.now):
+            await run.sleep_until(run.host.now() + timedelta(seconds=pause))
+    except asyncio.CancelledError:
         run.host.halted(here, "")
+        raise
 
 
 def in_seconds(duration: str) -> float:

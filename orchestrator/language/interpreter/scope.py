@@ -84,9 +84,14 @@ class Scope:
             budget.pause(now())
         try:
             yield
-        finally:
-            for budget in self.budgets:
-                budget.go_on(now())
+        except asyncio.CancelledError:  # and no other way: what is thrown away with its worker has no clock any more
+            self._go_on(now())
+            raise
+        self._go_on(now())
+
+    def _go_on(self, now: datetime) -> None:
+        for budget in self.budgets:
+            budget.go_on(now)
 
     def take_over(self, branch: Scope, before: Scope) -> None:
         """What a branch has brought: its steps, and the vars that it gave values."""
