@@ -83,7 +83,7 @@ async def test_without_any_servers_a_command_says_what_to_do(site: Site) -> None
     done = await bare.tocsin("status", "--json")
     assert done.returncode == 1
     assert {row["part"]: row["state"] for row in json.loads(done.stdout)} == {
-        "kafka": "down", "temporal": "down", "postgres": "down", "playbooks": "unknown",
+        "kafka": "down", "temporal": "down", "postgres": "down", "playbooks": "unknown", "kill_switch": "unknown",
     }  # fmt: skip
 
 

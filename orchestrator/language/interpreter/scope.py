@@ -78,16 +78,16 @@ class Scope:
         return Scope(self.steps, self.vars, self.own, (*self.budgets, budget), self.now)
 
     @contextmanager
-    def uncounted(self, now: Callable[[], datetime]) -> Iterator[None]:
+    def uncounted(self, clock: Callable[[], datetime]) -> Iterator[None]:
         """What is waited for here takes none of the time of the containers around it."""
         for budget in self.budgets:
-            budget.pause(now())
+            budget.pause(clock())
         try:
             yield
         except asyncio.CancelledError:  # and no other way: what is thrown away with its worker has no clock any more
-            self._go_on(now())
+            self._go_on(clock())
             raise
-        self._go_on(now())
+        self._go_on(clock())
 
     def _go_on(self, now: datetime) -> None:
         for budget in self.budgets:
