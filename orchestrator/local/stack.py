@@ -187,7 +187,8 @@ class _Starter:
         """True when it serves, False when its process ended; raises `StackError` when time is up."""
         deadline = time.monotonic() + self._settings.local.start_timeout
         # two stacks that start at once may choose one port: then the other one's server answers there
-        while not (started.listens_on(chosen[part.ports[0]]) and await part.healthy(folder, chosen)):
+        # one that finds a port of its own taken answers on the others for a moment, and ends
+        while not (all(map(started.listens_on, chosen.values())) and await part.healthy(folder, chosen)):
             if started.process() is None:
                 return False
             if time.monotonic() > deadline:
