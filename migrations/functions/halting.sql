@@ -1,17 +1,17 @@
 -- The thrown kill switch that halts this; none where nothing does. Reads and what is shadow go on, and so does what
 -- takes something back, unless the switch says `undo_too`.
 -- Asked before a statement takes any other lock: who waits for one here would hold up whoever throws a switch.
-CREATE OR REPLACE FUNCTION tocsin.halting(a jsonb) RETURNS tocsin.kill_switch
+CREATE OR REPLACE FUNCTION tocsin.halting(a jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 DECLARE
-    thrown tocsin.kill_switch;
+    thrown jsonb;
     undoing boolean := a->'path' ? '~undo';
 BEGIN
     IF a->>'effect' = 'read' OR a->>'mode' <> 'live' THEN
         RETURN NULL;
     END IF;
     PERFORM pg_advisory_xact_lock_shared(hashtext('tocsin.kill_switch'));
-    SELECT * INTO thrown FROM tocsin.kill_switch
+    SELECT to_jsonb(k) INTO thrown FROM tocsin.kill_switch k
     WHERE lifted_at IS NULL AND (undo_too OR NOT undoing) AND CASE scope
         WHEN 'all' THEN true
         WHEN 'integration' THEN name = a->>'integration'

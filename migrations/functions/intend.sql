@@ -16,12 +16,12 @@ DECLARE
     held text := CASE WHEN a->>'mode' = 'live' THEN a->>'shared' END;
     before jsonb := NULLIF(a->'prior', 'null'::jsonb);
     lasts float;
-    thrown tocsin.kill_switch;
+    thrown jsonb;
 BEGIN
     PERFORM tocsin.record_all(traces);
     thrown := tocsin.halting(a);
     -- what is under way or has ended is looked at all the same: only a new send is halted
-    IF thrown.id IS NOT NULL AND NOT EXISTS (SELECT FROM tocsin.action WHERE key = a->>'key' AND state <> 'failed') THEN
+    IF thrown IS NOT NULL AND NOT EXISTS (SELECT FROM tocsin.action WHERE key = a->>'key' AND state <> 'failed') THEN
         RETURN tocsin.halted(a, thrown);
     END IF;
     IF held IS NOT NULL THEN
@@ -58,7 +58,7 @@ BEGIN
             recorded := entry.parameters;
         END IF;
         IF entry.state = 'failed' AND entry.attempt < (a->>'attempt')::int THEN
-            IF thrown.id IS NOT NULL THEN
+            IF thrown IS NOT NULL THEN
                 RETURN tocsin.halted(a, thrown);
             END IF;
             UPDATE tocsin.action SET state = 'intended', attempt = (a->>'attempt')::int, sends = sends + 1,

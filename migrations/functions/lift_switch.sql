@@ -2,7 +2,7 @@
 CREATE OR REPLACE FUNCTION tocsin.lift_switch(s jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 DECLARE
-    lifted tocsin.kill_switch;
+    lifted record;
 BEGIN
     UPDATE tocsin.kill_switch SET lifted_at = clock_timestamp(), lifted_by = s->>'by', lifted_trust = s->>'trust',
         lifted_why = s->>'why'

@@ -4,11 +4,11 @@ CREATE OR REPLACE FUNCTION tocsin.resend(k text, last_send integer, send_within 
 LANGUAGE plpgsql AS $$
 DECLARE
     entry tocsin.action;
-    thrown tocsin.kill_switch;
+    thrown jsonb;
 BEGIN
     SELECT * INTO STRICT entry FROM tocsin.action WHERE key = k;
     thrown := tocsin.halting(to_jsonb(entry));
-    IF thrown.id IS NOT NULL THEN
+    IF thrown IS NOT NULL THEN
         RETURN tocsin.halted(to_jsonb(entry), thrown);
     END IF;
     UPDATE tocsin.action SET sends = sends + 1, send_before = clock_timestamp() + make_interval(secs => send_within)

@@ -4,7 +4,7 @@
 CREATE OR REPLACE FUNCTION tocsin.throw_switch(s jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 DECLARE
-    thrown tocsin.kill_switch;
+    thrown record;
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtext('tocsin.kill_switch'));
     INSERT INTO tocsin.kill_switch AS k (scope, name, inverse, undo_too, thrown_at, thrown_by, trust, why)
