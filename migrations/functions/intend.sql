@@ -37,6 +37,11 @@ BEGIN
         ORDER BY intended_at, key LIMIT 1;
         IF NOT FOUND THEN
             before := NULLIF(a->'prior', 'null'::jsonb);
+            -- what was seen may be an effect of ours that was taken back since: it has to be looked at anew
+            IF (a->>'ended')::int IS DISTINCT FROM tocsin.ended(held)
+                AND NOT EXISTS (SELECT FROM tocsin.action WHERE key = a->>'key' AND state <> 'failed') THEN
+                RETURN jsonb_build_object('verdict', 'busy', 'wait', 0);
+            END IF;
         END IF;
     END IF;
     INSERT INTO tocsin.action (key, run, playbook, digest, event, step, path, capability, effect, integration, target,

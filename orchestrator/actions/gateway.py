@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Literal, NamedTuple
@@ -150,9 +150,7 @@ class Gateway:
         configured, request = shipment.to, shipment.request
         shadow = capability.effect.mutates and "shadow" in (context.mode, self._mode) and UNDO not in call.path
         entry = self._entry(context, call, shipment, "shadow" if shadow else "live")
-        if capability.effect is Effect.REVERSIBLE and not shadow and UNDO not in call.path:
-            entry = await self._held(entry, shipment, capability)
-        verdict, asked_at = await self._intended(entry, events)
+        verdict, asked_at = await self._intended(lambda: self._held(entry, shipment, capability), events)
         if verdict.verdict == "busy":
             return failed(FailureKind.CONFLICT, f"{request.target} is being released just now", configured)
         if verdict.parameters is not None:
@@ -170,28 +168,34 @@ class Gateway:
         return outcome.model_copy(update={"seen": verdict.seen})
 
     async def _held(self, entry: Entry, shipment: Shipment, capability: AnyCapability) -> Entry:
-        """The intent as a hold on an effect that runs share, with the state that is found before it."""
+        """The intent; that of a reversible action as a hold on an effect, with the state that is found before it."""
+        if capability.effect is not Effect.REVERSIBLE or entry.mode == "shadow" or UNDO in entry.path:
+            return entry
+        shared = shared_name(shipment, capability)
+        ended = await self._ledger.ended(shared)
         try:
             prior = await self._sender.look(replace(shipment, timeout=min(shipment.timeout, GLANCE)), capability)
         except ActionFailed:
             prior = None  # the send will show whether it answers; what cannot be known is taken for not there
-        return entry.model_copy(update={"shared": shared_name(shipment, capability), "prior": prior})
+        return entry.model_copy(update={"shared": shared, "prior": prior, "ended": ended})
 
-    async def _intended(self, entry: Entry, events: Sequence[Event]) -> tuple[Verdict, float]:
-        """What the ledger says, and when it was asked; waits while the effect is being taken back.
+    async def _intended(self, look: Callable[[], Awaitable[Entry]], events: Sequence[Event]) -> tuple[Verdict, float]:
+        """What the ledger says, and when it was asked; waits while the effect is being taken back, and looks anew then.
 
         Raises `Halted` where a kill switch is thrown.
         """
         waited = 0.0
         while True:
+            entry = await look()
             asked_at = self._sender.clock()
             verdict = await self._ledger.intend(entry, events)
             if verdict.switch is not None:
                 raise Halted(verdict.switch)
             if verdict.verdict != "busy" or waited > PATIENCE:
                 return verdict, asked_at
-            await self._sender.sleep(AGAIN)
-            waited += AGAIN
+            pause = min(AGAIN, max(verdict.wait, 0.02))
+            await self._sender.sleep(pause)
+            waited += pause
 
     async def _verified(
         self, context: RunContext, shipment: Shipment, capability: AnyCapability, outcome: ActionOutcome

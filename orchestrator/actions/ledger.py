@@ -34,6 +34,7 @@ WHERE run = :run AND effect = 'reversible' AND state IN ('done', 'unknown', 'sha
 ORDER BY intended_at DESC, key
 """)
 RELEASE = text("SELECT tocsin.release(:key, CAST(:body AS jsonb))")
+ENDED = text("SELECT tocsin.ended(:shared)")
 TAKE_BACK = text("SELECT tocsin.take_back(:shared, :lease)")
 TAKEN_BACK = text("SELECT tocsin.taken_back(:shared, :state, CAST(:body AS jsonb))")
 NOT_TAKEN_BACK = text("SELECT tocsin.not_taken_back(:shared, :why, :pause, :page)")
@@ -63,7 +64,8 @@ class Entry(Data):
     """An intent. `expires` and `send_within` are in seconds from the moment that the database records it.
 
     `seen` is how many joined alerts it was rendered with. `shared` names the effect that a reversible action is a hold
-    on, and `prior` is the state that was found before it, where the target can show that.
+    on, and `prior` is the state that was found before it, where the target can show that; `ended` is what the ledger
+    said of the effect directly before that look.
     """
 
     key: str
@@ -87,6 +89,7 @@ class Entry(Data):
     seen: int = 0
     shared: str | None = None
     prior: dict[str, Any] | None = None
+    ended: int = 0
 
 
 class Ending(Data):
@@ -205,6 +208,10 @@ class Ledger(Protocol):
         """Let go of what the action of this key held; the name of the effect. Once is as good as often."""
         ...
 
+    async def ended(self, shared: str) -> int:
+        """How many holds on this effect have ended with it: another number later means that it was taken back."""
+        ...
+
     async def take_back(self, shared: str, lease: float) -> TakeBack:
         """Whether an effect may be taken back now, within `lease` seconds."""
         ...
@@ -267,6 +274,10 @@ class PostgresLedger:
     async def release(self, key: str, body: dict[str, Any]) -> str | None:
         """See `Ledger.release`."""
         return cast("str | None", await self._told(RELEASE, {"key": key, "body": to_json(body)}))
+
+    async def ended(self, shared: str) -> int:
+        """See `Ledger.ended`."""
+        return int(await self._told(ENDED, {"shared": shared}))
 
     async def take_back(self, shared: str, lease: float) -> TakeBack:
         """See `Ledger.take_back`."""

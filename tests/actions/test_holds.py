@@ -242,6 +242,27 @@ async def test_a_run_that_wants_what_is_being_taken_back_waits_and_has_it_anew(
     assert await states(engine) == {"1": "undone", "2": "done"}
 
 
+async def test_what_was_ours_while_somebody_looked_is_not_taken_for_what_was_there_before(
+    catalog: Catalog, ledger: PostgresLedger, target: Target
+) -> None:
+    """The last run lets go between the look of the next one and its intent: it looks again."""
+    made, other = acting(catalog, ledger, target), acting(catalog, PostgresLedger(ledger._engine), target)
+    await other.gateway.act(run(1), block(), ())
+    intend, asked = made.ledger.intend, []
+
+    async def after_an_undo(*arguments: Any) -> Any:
+        if not asked:
+            await other.undoing.undo(run(1), UndoCall(step="back", path=("back",)), ())
+        asked.append(arguments)
+        return await intend(*arguments)
+
+    made.ledger.intend = after_an_undo  # type: ignore[method-assign]
+    assert (await made.gateway.act(run(2), block(), ())).status is StepStatus.SUCCEEDED
+    assert target.blocked == {IP}
+    await other.undoing.undo(run(2), UndoCall(step="back", path=("back",)), ())
+    assert target.blocked == set()
+
+
 async def test_what_is_not_known_to_have_happened_is_taken_back_too(
     catalog: Catalog, ledger: PostgresLedger, engine: AsyncEngine, target: Target, reaper: Reaper, made: Acting
 ) -> None:
