@@ -46,9 +46,10 @@ async def fetch(site: Site, call: Call[Config], file: FileRef) -> bytes:
 
 
 async def _asked(keeper: Configured, call: Call[Config], file: FileRef) -> bytes:
-    assert keeper.product.keeps is not None  # noqa: S101 - that is what makes it a keeper
-    own = replace(call, config=keeper.config, http=keeper.client(call.seconds_left, lambda: None))
-    return await keeper.product.keeps(own, file)
+    keeps = keeper.product.keeps
+    if keeps is None:
+        raise NotFound(f"{keeper.name} keeps no files")
+    return await keeps(replace(call, config=keeper.config, http=keeper.client(call.seconds_left, lambda: None)), file)
 
 
 def indicators_of(file: FileRef, content: bytes) -> evidence.Indicators:
