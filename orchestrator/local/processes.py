@@ -91,9 +91,9 @@ class Guarded:
             self._line.sendall(b".")
         self._close()
 
-    async def end(self) -> None:
-        """End the server; returns when it is gone."""
-        await end(self.server)
+    async def end(self, *, patience: float = 10.0) -> None:
+        """End the server, by force after `patience` seconds; returns when it is gone."""
+        await end(self.server, patience=patience)
         self._close()
 
     def _close(self) -> None:
