@@ -7,6 +7,8 @@ PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
 # a pip of its own settings would look elsewhere or leave hashes unchecked
+# every process would compile all modules anew, where this is set
+unexport PYTHONDONTWRITEBYTECODE
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 
 # three processes with servers of their own, since much of the time is waiting; the slow files come early

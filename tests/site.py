@@ -37,9 +37,7 @@ class Site:
             yield process
             assert process.end() == 0, process.said()
         finally:
-            if process.process.poll() is None:
-                process.process.kill()
-                process.process.wait()
+            process.kill()
 
     def write(self, name: str, content: str | bytes) -> str:
         """A file of the site; its path."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from orchestrator.audit.events import to_json
+from tests.command import Started
 
 OPEN_RUNS = "SELECT count(*) FROM tocsin.run WHERE ended_at IS NULL"
 EVENTS = "SELECT count(*) FROM tocsin.audit_event"
@@ -29,36 +28,42 @@ class Process:
     """One role as a process of its own, started again after it was killed."""
 
     def __init__(self, role: str, environment: dict[str, str], folder: Path) -> None:
-        self._command = [sys.executable, "-m", "orchestrator.cli.main", role]
-        self._environment = environment
+        self._role, self._environment, self._folder = role, environment, folder
         self._log = folder / f"{role}.log"
-        self.process = self._start()
+        self._started = self._start()
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        with self._log.open("ab") as log:
-            return subprocess.Popen(self._command, env=self._environment, stdout=log, stderr=log)
+    def _start(self) -> Started:
+        return Started([self._role], self._environment, self._folder, out=self._log, err=self._log)
 
-    def kill(self) -> None:
+    def kill_and_start(self) -> None:
         """kill -9, and start it again."""
-        assert self.process.poll() is None, self.said()[-2000:]
-        self.process.kill()
-        self.process.wait()
-        self.process = self._start()
+        assert self._started.runs, self.said()[-2000:]
+        self._started.kill()
+        self._started = self._start()
 
     def said(self) -> str:
         """All that it has logged."""
-        return self._log.read_text()
+        return self._log.read_text() if self._log.exists() else ""
 
-    async def says(self, event: str, seconds: float) -> None:
-        """Wait until it has logged this event."""
+    def told(self, event: str) -> int:
+        """How often it has logged this event."""
+        return self.said().count(f'"event": "{event}"')
+
+    async def says(self, event: str, seconds: float, *, more_than: int = 0) -> None:
+        """Wait until it has logged this event more often than so."""
         async with asyncio.timeout(seconds):
-            while f'"event": "{event}"' not in self.said():  # noqa: ASYNC110 - another process writes it
+            while self.told(event) <= more_than:
+                assert self._started.runs, self.said()[-2000:]
                 await asyncio.sleep(0.05)
 
     def end(self) -> int:
         """Ask it to end; its exit code."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+        self._started.send(signal.SIGTERM)
+        return self._started.end(30)
+
+    def kill(self) -> None:
+        """kill -9, where it still runs."""
+        self._started.kill()
 
 
 @contextmanager
@@ -69,9 +74,7 @@ def running(environment: dict[str, str], folder: Path) -> Iterator[dict[str, Pro
         yield processes
     finally:
         for process in processes.values():
-            if process.process.poll() is None:
-                process.process.kill()
-                process.process.wait()
+            process.kill()
 
 
 def alert(name: str, number: int) -> bytes:

@@ -46,7 +46,7 @@ async def test_killing_intake_loses_and_doubles_nothing(
             alerts.send(ALERTS_A_KILL)
             await until_count(engine, "SELECT count(*) FROM tocsin.alert", alerts.sent - ALERTS_A_KILL + 1, 60)
             hit.append(await until_count(engine, OPEN_RUNS, OPEN, 60))
-            processes["intake"].kill()
+            processes["intake"].kill_and_start()
         alerts.send(20)
         await settled(engine, alerts.sent)
         await until_count(engine, "SELECT count(*) FROM tocsin.dead_letter", KILLS, 30)

@@ -46,7 +46,7 @@ async def test_killing_the_worker_loses_and_doubles_nothing(
             alerts.send(ALERTS_A_KILL)
             sending = await until_count(engine, SENDING.format(since=restarted), 3, 60)
             hit.append((await until_count(engine, OPEN_RUNS, OPEN, 60), sending))
-            processes["worker"].kill()
+            processes["worker"].kill_and_start()
             restarted = await count(engine, EVENTS)
         await settled(engine, alerts.sent)
         codes = {role: process.end() for role, process in processes.items()}

@@ -38,7 +38,7 @@ async def test_runs_start_eagerly_where_intake_and_worker_share_a_process(
         assert [process.end() for process in processes] == [0] * len(roles)
     finally:
         for process in processes:
-            process.process.kill()
+            process.kill()
 
     async with engine.connect() as connection:
         ids = (await connection.execute(text("SELECT workflow_id FROM tocsin.run"))).scalars().all()

@@ -26,7 +26,8 @@ from orchestrator.local.kafka import builtin_test_broker, have_jars
 from orchestrator.local.part import Launch, Ports
 from orchestrator.local.ports import any_free
 from orchestrator.local.prepare import prepare
-from orchestrator.local.processes import GUARD, Started, run_guarded
+from orchestrator.local.processes import GUARD, run_guarded
+from orchestrator.local.processes import Started as KnownProcess
 from orchestrator.local.stack import down, missing_parts, up
 from orchestrator.settings import (
     DatabaseSettings,
@@ -36,14 +37,15 @@ from orchestrator.settings import (
     TemporalSettings,
     child_environment,
 )
+from tests.command import Started, tocsin
 from tests.left_behind import known_to
 
 RUNS = """
 import asyncio, sys
 from orchestrator.local.stack import running_stack
-from orchestrator.settings import Settings
+from orchestrator.settings import load_settings
 async def main():
-    async with running_stack(Settings()) as endpoints:
+    async with running_stack(load_settings()) as endpoints:
         print("up", flush=True)
         await asyncio.Event().wait()
 asyncio.run(main())
@@ -116,14 +118,24 @@ def test_what_the_settings_name_is_not_started() -> None:
     assert [part.name for part in missing_parts(Settings())] == ["kafka", "temporal", "postgres"]
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_nothing_is_left_behind_however_the_process_ends(how: signal.Signals) -> None:
-    """Ctrl-C, a plain end, and kill -9: all servers are gone soon after."""
-    process = subprocess.Popen([sys.executable, "-c", RUNS], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+ELSEWHERE = {"TOCSIN_KAFKA__BOOTSTRAP": "127.0.0.1:1", "TOCSIN_TEMPORAL__ADDRESS": "127.0.0.1:1"}
+
+
+@pytest.mark.parametrize(
+    ("how", "own", "processes"),
+    [(signal.SIGINT, ELSEWHERE, 2), (signal.SIGTERM, ELSEWHERE, 2), (signal.SIGKILL, {}, 6)],
+)
+def test_nothing_is_left_behind_however_the_process_ends(
+    how: signal.Signals, own: dict[str, str], processes: int
+) -> None:
+    """Ctrl-C, a plain end, and, with all of them, kill -9: the servers and their guards are gone soon after."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUNS], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=child_environment(**own)
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == b"up\n"
     family = psutil.Process(process.pid).children(recursive=True)
-    assert len(family) >= 6
+    assert len(family) >= processes
     os.kill(process.pid, how)
     process.wait(30)
     _, alive = psutil.wait_procs(family, timeout=20)
@@ -232,7 +244,7 @@ def test_a_process_is_known_by_its_birth_on_a_clock_that_nobody_sets() -> None:
     """The time of day may be put right while the servers run: they are still ours, and `down` ends them."""
     began = time.clock_gettime(time.CLOCK_BOOTTIME)
     with subprocess.Popen(["/bin/sleep", "60"]) as process:
-        known = Started.of(process.pid)
+        known = KnownProcess.of(process.pid)
         try:
             assert began - 1 < known.born < time.clock_gettime(time.CLOCK_BOOTTIME) + 1
             assert known.process() is not None
@@ -297,10 +309,7 @@ async def test_preparing_again_changes_nothing(settings: Settings) -> None:
 
 def test_without_maven_up_says_what_to_do(tmp_path: Path, no_maven: dict[str, str]) -> None:
     """Install it, or name a broker: both are said, and nothing stays."""
-    done = subprocess.run(
-        [sys.executable, "-m", "orchestrator.cli.main", "up"], capture_output=True, text=True, timeout=60, check=False,
-        env=child_environment(TOCSIN_HOME=str(tmp_path / "home"), **no_maven),
-    )  # fmt: skip
+    done = tocsin("up", environment=child_environment(TOCSIN_HOME=str(tmp_path / "home"), **no_maven))
     assert done.returncode == 2
     assert "apt-get install maven" in done.stderr
     assert "TOCSIN_KAFKA__BOOTSTRAP" in done.stderr
@@ -313,20 +322,20 @@ def test_maven_ends_with_the_up_that_started_it(tmp_path: Path, no_maven: dict[s
     maven.write_text(f"#!/bin/sh\n: > '{tmp_path}/fetches'\nexec {shutil.which('sleep')} 60\n")
     maven.chmod(0o755)
     environment = child_environment(TOCSIN_HOME=str(tmp_path / "home"), **no_maven)
-    process = subprocess.Popen([sys.executable, "-m", "orchestrator.cli.main", "up"], env=environment)
+    said = tmp_path / "said"
+    process = Started(["up"], environment, tmp_path, out=said, err=said)
     try:
         while not (tmp_path / "fetches").exists():
-            assert process.poll() is None
+            assert process.runs
             time.sleep(0.02)
     finally:
         process.kill()
-        process.wait()
     psutil.wait_procs(known_to(tmp_path), timeout=20)
     assert known_to(tmp_path) == []
 
     maven.unlink()
     maven.symlink_to("/bin/false")
-    again = subprocess.run([*process.args], env=environment, capture_output=True, text=True, check=False)  # type: ignore[misc]
+    again = tocsin("up", environment=environment)
     assert "Maven could not fetch" in again.stderr
     assert list((tmp_path / "cache" / "tocsin" / "kafka").iterdir()) == []
 

@@ -202,11 +202,11 @@ async def test_two_intakes_under_load_lose_and_double_nothing_while_files_change
     async with serving.running(WORKER), serving.running(INTAKE), serving.running(INTAKE):
         await serving.in_force("contain", "version 0")
         for number in range(1, 6):
-            serving.alerts.send(20)
+            serving.alerts.send(10)
             serving.write("contain", playbook(f"version {number}"))
-            serving.alerts.send(20)
+            serving.alerts.send(10)
             await serving.in_force("contain", f"version {number}")
-        await serving.ran(200)
+        await serving.ran(100)
 
         async def both_start_the_newest() -> bool:
             last = serving.alerts.send(8)
