@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
@@ -18,11 +17,7 @@ from tests.terminal import CONTROL_C, Terminal
 
 def run_demo(home: Path, **more: str) -> tuple[dict[str, int], str, str]:
     """Counts, output and messages of a demo that ended with 0 and left no process behind."""
-    done = subprocess.run(
-        [sys.executable, "-m", "orchestrator.cli.main", "demo", "--json"],
-        cwd=ROOT, env=child_environment(TOCSIN_HOME=str(home), **more), capture_output=True, text=True, timeout=110,
-        check=False,
-    )  # fmt: skip
+    done = tocsin("demo", "--json", environment=child_environment(TOCSIN_HOME=str(home), **more), seconds=110)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert known_to(home) == []
     return json.loads(done.stdout.splitlines()[-1]), done.stdout, done.stderr
