@@ -34,7 +34,8 @@ SELECT EXISTS (SELECT FROM tocsin.playbook_version WHERE digest = :digest AND na
 CALLED = text("""
 SELECT EXISTS (SELECT FROM tocsin.playbook_version WHERE digest = :digest AND name = :playbook)
     OR EXISTS (SELECT FROM tocsin.playbook_registered WHERE digest = :digest AND name = :playbook) AS registered,
-    EXISTS (SELECT FROM tocsin.run WHERE workflow_id = :parent AND event = :event) AS called,
+    EXISTS (SELECT FROM tocsin.run WHERE workflow_id = :parent AND event = :event
+            AND run = COALESCE(CAST(:caller AS text), run)) AS called,
     (SELECT document->'trigger'->'schedule' FROM tocsin.playbook_version WHERE digest = :digest) AS schedule
 """)
 PLACES = text("""
@@ -57,8 +58,10 @@ WHERE playbook = :playbook AND group_key = :group_key AND ended_at > clock_times
 ORDER BY ended_at DESC LIMIT 1
 """)
 START = text("""
-INSERT INTO tocsin.run (run, playbook, digest, event, group_key, workflow_id, first_run_id, mode, severity)
-VALUES (:run, :playbook, :digest, :event, :group_key, :workflow_id, :first_run_id, :mode, :severity)
+INSERT INTO tocsin.run (run, playbook, digest, event, group_key, workflow_id, first_run_id, mode, severity, called_by,
+    called_at)
+VALUES (:run, :playbook, :digest, :event, :group_key, :workflow_id, :first_run_id, :mode, :severity, :called_by,
+    CAST(:called_at AS text[]))
 ON CONFLICT (run) DO NOTHING RETURNING 1
 """)
 ENDING = text("SELECT ending, ended_by FROM tocsin.run WHERE run = :run AND ended_at IS NOT NULL FOR UPDATE")
@@ -151,7 +154,8 @@ async def _refusal_of_call(connection: AsyncConnection, begin: Begin) -> str | N
     """Why nobody who may has called this; what the server says of the start counts, not what the start says."""
     context = begin.context
     values = {
-        "digest": context.digest, "playbook": context.playbook, "parent": begin.parent or "", "event": context.event
+        "digest": context.digest, "playbook": context.playbook, "parent": begin.parent or "", "event": context.event,
+        "caller": begin.caller,
     }  # fmt: skip
     found = (await connection.execute(CALLED, values)).one()
     if not found.registered:
@@ -227,6 +231,7 @@ async def _start(connection: AsyncConnection, begin: Begin, execution: str) -> B
         "run": context.run, "playbook": context.playbook, "digest": context.digest, "event": context.event,
         "group_key": storable(begin.group_key), "workflow_id": context.workflow_id,
         "first_run_id": context.first_run_id, "mode": context.mode, "severity": begin.severity,
+        "called_by": begin.caller, "called_at": list(begin.called_at),
     }  # fmt: skip
     if (await connection.execute(START, values)).first() is not None:
         body: dict[str, object] = {

@@ -89,9 +89,10 @@ class RunStart(Message):
     """The one argument of a run: the playbook by content with those that it calls, the alert or the inputs, and why.
 
     `event` is what ledger keys begin with, where that is not the alert's key: a sub-playbook's are those of the run
-    that called it. `site` is the snapshot of the site's lists and calendars that the run began with. `inbox` is
-    what waited for this run, in the keeping of the runs before it. `carried` is there where the same run
-    goes on because its history had become long.
+    that called it. `caller` is the run that waits for this one, and `called_at` the path of its step: what this run
+    does is undone with what that one did. `site` is the snapshot of the site's lists and calendars that the run began
+    with. `inbox` is what waited for this run, in the keeping of the runs before it. `carried` is there where the same
+    run goes on because its history had become long.
     """
 
     run: Name
@@ -106,6 +107,8 @@ class RunStart(Message):
     requester: Annotated[str, Field(max_length=200)] | None = None
     case: Annotated[str, Field(max_length=1_024)] | None = None
     event: Name | None = None
+    caller: Name | None = None
+    called_at: tuple[str, ...] = ()
     within: tuple[str, ...] = ()
     depth: Annotated[int, Field(ge=0, le=MOST_DEPTH)] = 0
     site: dict[str, Any] | None = None
@@ -121,14 +124,17 @@ class RunStart(Message):
 class Begin(Message):
     """Ask whether the alert is this run's. `content` is the digest of what the run carries of it.
 
-    `parent` is the workflow that the server says has started this one; `wants` the lists and calendars of the site
-    that its playbook names, as `lists.travel`. `continued` says that the server has continued the run; one that was
-    `cancelled` waits for no turn, since it sends nothing any more.
+    `parent` is the workflow that the server says has started this one, `caller` the run of it that waits for this one,
+    at its step `called_at`; `wants` the lists and calendars of the site that its playbook names, as `lists.travel`.
+    `continued` says that the server has continued the run; one that was `cancelled` waits for no turn, since it sends
+    nothing any more.
     """
 
     context: RunContext
     how: How = "alert"
     parent: str | None = None
+    caller: str | None = None
+    called_at: tuple[str, ...] = ()
     scheduled_at: datetime | None = None
     continued: bool = False
     cancelled: bool = False

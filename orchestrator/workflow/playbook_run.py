@@ -235,7 +235,7 @@ def _read(args: Sequence[RawValue]) -> RunStart:
 
 def _pretends(start: RunStart) -> bool:
     """Whether somebody who pressed Start says what only the server, or a run of ours, can say."""
-    called = (start.event, start.case, start.site, start.within, start.depth) != (None, None, None, (), 0)
+    called = (start.event, start.caller, start.case, start.site, start.within, start.depth) != (*[None] * 4, (), 0)
     return start.carried is not None or bool(start.inbox) or (called and start.how in ("alert", "manual"))
 
 
@@ -305,6 +305,8 @@ def _begin(start: RunStart, context: RunContext, *, cancelled: bool) -> Begin:
         context=context,
         how=start.how,
         parent=parent.workflow_id if parent else None,
+        caller=start.caller,
+        called_at=start.called_at,
         scheduled_at=workflow.info().typed_search_attributes.get(SCHEDULED_AT),
         continued=workflow.info().continued_run_id is not None,
         cancelled=cancelled,

@@ -56,6 +56,9 @@ def sub_start(start: RunStart, playbook: Playbook, run: str, call: SubCall) -> R
         requester=start.requester,
         case=call.case,
         event=start.event or start.alert_key,
+        # nobody undoes what a detached one does but itself
+        caller=None if call.detach else start.run,
+        called_at=() if call.detach else call.path,
         within=(*start.within, start.digest, *call.path),
         depth=start.depth + 1,
         alert_key=f"sub/{run.rpartition('/')[2]}",

@@ -139,7 +139,7 @@ def outcome_of(world: Said, result: RunResult, begun: int, sizes: list[int]) -> 
         failed=(result.failed_step, f"{error.kind}: {error.message}" if error else ""),
         outputs=result.outputs,
         steps={name: str(status) for name, status in result.steps.items()},
-        undone=sorted(world.effects.undone),
+        undone=sorted(hold.path[-1] for hold in world.effects.undone),
         told=sorted(f"{one.path} {one.step} {one.type} {one.body.get('status')}" for one in world.traces),
         begun=begun,
         executions=len(sizes) + 1,

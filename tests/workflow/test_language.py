@@ -286,6 +286,9 @@ SUB = playbook(
 )
 
 
+SUB_INPUTS = {"ip": "{{ inputs.ip }}"}
+
+
 def call(step: str = "cut", **more: Any) -> dict[str, Any]:
     """A step that calls the sub-playbook."""
     return {"id": step, "playbook": "cut-off", "with": {"ip": "203.0.113.7"}, **more}
@@ -311,6 +314,36 @@ async def test_a_sub_playbook_is_a_run_of_its_own(bench: Bench) -> None:
         ("cut-off", "succeeded"),
     ]
     assert len({row.event for row in runs}) == 1
+
+
+async def test_what_a_sub_playbook_did_is_taken_back_with_its_caller(bench: Bench) -> None:
+    """In one order with what the caller did, by `undo` and by `undo_on_failure`; the ledger knows who called whom."""
+    middle = playbook([{"id": "deeper", "playbook": "cut-off", "with": SUB_INPUTS}], name="middle", trigger={},
+                      inputs={"ip": "address"}, uses=[SUB])  # fmt: skip
+    deep = {"id": "deep", "playbook": "middle", "with": {"ip": "198.51.100.1"}}
+    steps = [
+        block("one", "198.51.100.2"), call("kept", **{"with": {"ip": "198.51.100.3"}}), deep, {"undo": ["kept"]},
+        call("away", detach=True), block("two", "198.51.100.4"), ask("hold", ["never"]),
+        block("never", "198.51.100.9"), {"id": "bad", "stop": "failure"},
+    ]  # fmt: skip
+    async with bench.worker():
+        handle = await bench.start(playbook(steps, uses=[SUB, middle], undo_on_failure=True))
+        row = await bench.asked(handle, "hold")
+        await eventually(lambda: _all_done(bench, 5))
+        before = list(bench.target.asked)
+        await bench.answer(handle, "deny", row)
+        await cause(handle)
+
+    assert "unblock 198.51.100.3" in before
+    assert bench.target.asked[len(before) :] == [f"unblock 198.51.100.{number}" for number in (4, 1, 2)]
+    assert bench.target.blocked == {"203.0.113.7"}
+
+
+async def _all_done(bench: Bench, count: int) -> bool:
+    rows = await bench.rows(
+        "SELECT key FROM tocsin.action WHERE state IN ('done', 'undone') AND NOT '~undo' = ANY(path)"
+    )
+    return len(rows) == count
 
 
 async def test_the_failure_of_a_sub_playbook_is_the_steps(bench: Bench) -> None:
