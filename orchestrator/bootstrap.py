@@ -51,6 +51,7 @@ from orchestrator.workflow.client import connect, keep_token_fresh
 from orchestrator.workflow.questions import Questions
 from orchestrator.workflow.schedules import Schedules
 from orchestrator.workflow.start import TemporalStarter
+from orchestrator.workflow.sweeper import Sweeper
 from orchestrator.workflow.worker import make_worker
 
 
@@ -125,6 +126,7 @@ class Tocsin:
             Sequencer(self.engine),
             Relay(self.engine, producer, batch=keeper.batch),
             Reaper(acting.ledger, acting.undoing),
+            Sweeper(self.temporal, self.engine, self.settings.temporal.task_queue),
         ]
         return Keeper(self.engine, duties, poll_seconds=keeper.poll_seconds)
 

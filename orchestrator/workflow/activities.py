@@ -45,6 +45,9 @@ GRACE = 5.0
 """seconds that what is under way may still take when the worker is asked to end"""
 RESUME_AFTER = timedelta(seconds=6)
 HEARTBEAT = 15.0
+BEATS = 20
+"""times that one attempt looks whether a sub-playbook has ended"""
+AT_ONCE = timedelta(seconds=1)
 SiteSnapshot = Callable[[Collection[str]], dict[str, Any]]
 """gives the site's lists and calendars of these names"""
 F = TypeVar("F", bound=Callable[..., Coroutine[Any, Any, Any]])
@@ -159,21 +162,20 @@ class Activities:
     async def attend(self, run: str) -> SubOutcome:
         """Wait for the end of a sub-playbook that another execution of the calling run started.
 
-        What Temporal remembers no more is an unknown outcome: asking again would never end.
+        What Temporal remembers no more is an unknown outcome: asking again would never end. An attempt does not last,
+        so that those who wait for days take turns where they are more than a worker has room for.
         """
-        handle = self._client.get_workflow_handle(run)
-        waiting = asyncio.ensure_future(handle.result())
-        while not waiting.done():
-            activity.heartbeat()
-            await asyncio.wait((waiting,), timeout=HEARTBEAT)
+        waiting = asyncio.ensure_future(self._client.get_workflow_handle(run).result())
         try:
-            return outcome_of(waiting.result())
+            return await _ended(waiting, run)
         except WorkflowFailureError as error:
             return failure_of(error.cause)
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
             return forgotten(run)
+        finally:
+            waiting.cancel()
 
     @activity.defn
     @_edge
@@ -243,6 +245,16 @@ class Activities:
         if finish.ending.state == "cancelled":
             wanted = await cancelled_by(self._client, finish.context.workflow_id, _run_id())
         await self._claims.finish(finish, _run_id(), wanted)
+
+
+async def _ended(waiting: asyncio.Future[Any], run: str) -> SubOutcome:
+    """The outcome, where the run ends while this attempt lasts."""
+    for _ in range(BEATS):
+        activity.heartbeat()
+        await asyncio.wait((waiting,), timeout=HEARTBEAT)
+        if waiting.done():
+            return outcome_of(waiting.result())
+    raise ApplicationError(f"{run} has not ended yet", type="NotEnded", next_retry_delay=AT_ONCE)
 
 
 def _asked(digest: str, found: Recorded) -> Asked:

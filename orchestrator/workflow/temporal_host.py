@@ -55,7 +55,8 @@ UNTIL_AVAILABLE = RetryPolicy(
 # From here on a retry waits on a timer of the server's: a task kept open would write to history every few seconds.
 ON_A_TIMER_FROM = timedelta(seconds=5)
 CANCELLED = "the run was cancelled: nothing more is sent"
-SubRunner = Callable[[SubCall], Awaitable[SubOutcome]]
+SubRunner = Callable[[SubCall], Awaitable[Callable[[], Awaitable[SubOutcome]]]]
+"""starts a sub-playbook; what comes back waits for its end"""
 
 
 class TemporalHost:
@@ -328,14 +329,22 @@ class TemporalHost:
         """Run a sub-playbook as a child workflow."""
         assert self._sub is not None  # noqa: S101 - only a run that has begun calls others
         self.unsent += traces
-        if self.stopped:
+        if self.stopped and not call.begun:
             error = StepError(kind=FailureKind.REFUSED_BY_POLICY, message=CANCELLED)
             return SubOutcome(status=StepStatus.FAILED, error=error)
         self.in_flight += 1
         try:
-            return await self._sub(call)
+            waiting = await self._sub(call)
         finally:
             self.in_flight -= 1
+        return await waiting()  # not in flight: a run that goes on in a new execution waits for it there
+
+    async def call_off(self, call: SubCall) -> None:
+        """Cancel a child of an earlier execution, and wait for its end."""
+        ending = asyncio.ensure_future(self.call(call.model_copy(update={"begun": True}), ()))
+        await asyncio.sleep(0)  # it waits by now, and hears of it
+        ending.cancel()
+        await asyncio.wait((ending,))
 
     def _with_unsent(self, traces: tuple[Trace, ...]) -> tuple[Trace, ...]:
         """What was kept back for want of an activity to carry it, and these."""

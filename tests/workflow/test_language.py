@@ -76,19 +76,31 @@ async def test_a_loop_does_each_item_once_some_side_by_side(bench: Bench) -> Non
 
 
 async def test_a_large_loop_goes_on_in_new_executions_and_does_no_item_twice(bench: Bench) -> None:
-    """History stays far below Temporal's limits: what is done is carried along, and not even looked at again."""
+    """History stays far below Temporal's limits: what is done is carried along, and not even looked at again.
+
+    A sub-playbook beside it holds nothing up, and is waited for in whichever execution.
+    """
     addresses = [f"10.{number // 250}.{number % 250}.1" for number in range(900)]
     steps = [
         {"id": "look", "action": "intel.lookup_ip", "with": {"ip": "{{ item }}"}},
         block("each", "{{ steps.look.output.ip }}"),
     ]
     loop = {"for_each": {"items": addresses, "concurrency": 20, "collect": "{{ item }}", "steps": steps}, "id": "loop"}
-    made = playbook([{"set": {"seen": "{{ alert.severity }}"}}, loop], outputs={"seen": "{{ vars.seen == 'high' }}"})
+    slow = playbook([QUESTION], name="slow", trigger={}, outputs={"verdict": "{{ steps.you.output.verdict }}"})
+    made = playbook(
+        [{"set": {"seen": "{{ alert.severity }}"}}, {"parallel": [loop, {"id": "beside", "playbook": "slow"}]}],
+        uses=[slow],
+        outputs={"seen": "{{ vars.seen == 'high' }}", "verdict": "{{ steps.beside.output.verdict }}"},
+    )
     async with bench.worker():
         handle = await bench.start(made)
+        await eventually(lambda: _attends(bench, handle), within=60)
+        (row,) = await bench.questions.listed()
+        await bench.answer(bench.client.get_workflow_handle(row.workflow_id), "answer", row, fields={"verdict": "mine"})
         result = await handle.result()
 
-    assert result["outputs"] == {"seen": True}
+    assert result["outputs"] == {"seen": True, "verdict": "mine"}
+    assert [row.state for row in await bench.rows("SELECT state FROM tocsin.run")] == ["succeeded"] * 2
     assert sorted(one for one in bench.target.asked if one.startswith("block")) == sorted(
         f"block {ip}" for ip in addresses
     )
@@ -96,6 +108,12 @@ async def test_a_large_loop_goes_on_in_new_executions_and_does_no_item_twice(ben
     executions = [one async for one in bench.client.list_workflows(f"WorkflowId = '{handle.id}'")]
     assert len(executions) >= 2
     assert all(one.history_length < 5_000 for one in executions)
+
+
+async def _attends(bench: Bench, handle: WorkflowHandle[Any, Any]) -> bool:
+    """Whether a later execution of the run waits for a sub-playbook."""
+    described = await bench.client.get_workflow_handle(handle.id).describe()
+    return any(one.activity_type.name == "attend" for one in described.raw_description.pending_activities)
 
 
 async def test_failed_items_let_the_others_finish_and_fail_the_loop(bench: Bench) -> None:

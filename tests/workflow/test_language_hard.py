@@ -17,6 +17,7 @@ from orchestrator.errors import FailureKind
 from orchestrator.language.host import StepStatus
 from orchestrator.workflow import playbook_run
 from orchestrator.workflow.schedules import Schedules
+from orchestrator.workflow.sweeper import Sweeper
 from tests.workflow.bench import Bench, an_alert, ask, block, eventually, metadata, playbook, ticket
 from tests.workflow.test_language import _Forgetful, cause
 
@@ -131,6 +132,42 @@ async def test_a_cancelled_run_stays_cancelled_where_its_history_is_long(
     assert described.status is WorkflowExecutionStatus.CANCELED
     assert bench.target.asked[:2] == ["block 203.0.113.7", "unblock 203.0.113.7"]
     assert bench.target.asked[2:] == ["open Told 0", "open Told 1", "open Told 2"]
+
+
+async def test_what_a_run_has_called_ends_with_it_in_whichever_execution(
+    monkeypatch: pytest.MonkeyPatch, bench: Bench
+) -> None:
+    """Whoever cancels the run cancels that too; where somebody terminates the run, the sweeper sees to it."""
+    monkeypatch.setattr(playbook_run, "MOST_ACTIVITIES", 4)
+    slow = playbook([block(), {"wait": {"for": "1h"}}], name="slow", trigger={}, undo_on_failure=True)
+    tickets = {"do": [ticket(f"step_{number}", f"Ticket {number}") for number in range(6)]}
+    made = playbook([{"parallel": [{"playbook": "slow"}, tickets]}], uses=[slow])
+    sweeper = Sweeper(bench.client, bench.engine, bench.task_queue, every=0)
+    async with bench.worker():
+        handles = [await bench.start(made) for _ in range(2)]
+        await eventually(lambda: _asked(bench, 14))
+        await sweeper.once()
+        assert [row.state for row in await bench.rows("SELECT state FROM tocsin.run")] == ["running"] * 4
+        first, second = (bench.client.get_workflow_handle(handle.id) for handle in handles)
+        assert await _executions(bench, first, 2)
+        assert await _executions(bench, second, 2)
+        await first.cancel()
+        await second.terminate("an accident")
+        ended = await eventually(lambda: _swept(bench, sweeper))
+
+    assert ended == [("contain", "cancelled"), ("contain", "terminated"), ("slow", "cancelled"), ("slow", "cancelled")]
+    assert bench.target.blocked == set()
+
+
+async def _asked(bench: Bench, count: int) -> bool:
+    return len(bench.target.asked) >= count
+
+
+async def _swept(bench: Bench, sweeper: Sweeper) -> list[tuple[str, str]] | None:
+    """What became of every run, once all have ended."""
+    await sweeper.once()
+    rows = await bench.rows("SELECT playbook, state, ended_at FROM tocsin.run")
+    return sorted((row.playbook, row.state) for row in rows) if all(row.ended_at for row in rows) else None
 
 
 async def test_a_scheduled_run_is_the_same_in_every_execution(monkeypatch: pytest.MonkeyPatch, bench: Bench) -> None:
