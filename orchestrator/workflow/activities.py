@@ -138,7 +138,7 @@ class Activities:
     @_edge
     async def take_in(self, taken: TakeIn) -> list[int]:
         """Claim alerts that joined; the places of those that are the run's own now."""
-        return await self._claims.take_in(taken)
+        return await self._claims.take_in(taken, _run_id())
 
     @activity.defn
     @_edge
@@ -190,12 +190,12 @@ class Activities:
             return Asked(approval="", digest="", card="", error=error)
         digest = digest_shown(ask.context, ask.request.path, requests, _after_reset(ask.original_run_id))
         card = card_of(ask.context, ask.request, requests, digest)
-        return _asked(digest, await self._questions.ask(ask, digest, requests, card))
+        return _asked(digest, await self._questions.ask(ask, digest, requests, card, _run_id()))
 
     async def _question(self, ask: Ask, request: AskRequest) -> Asked:
         digest = question_digest(ask.context, request, _after_reset(ask.original_run_id))
         card = ask_card_of(ask.context, request, digest)
-        return _asked(digest, await self._questions.ask(ask, digest, (), card))
+        return _asked(digest, await self._questions.ask(ask, digest, (), card, _run_id()))
 
     @activity.defn
     @_edge

@@ -17,6 +17,7 @@ from orchestrator.audit.events import Event, record, to_json
 from orchestrator.contract.values import Severity
 from orchestrator.workflow.joining import HELD, is_holder, take_in, tally
 from orchestrator.workflow.messages import Begin, Begun, Cancelled, Ending, Finish, TakeIn
+from orchestrator.workflow.questions import void_dropped
 
 # an alert that joined may have been recorded for a newer version than the one that its run goes on with
 # the release before registers in the first of the two tables alone
@@ -104,9 +105,10 @@ class Claims:
                 return await (_count(connection, begin, ended) if ended else _start(connection, begin, execution))
             return await _held(connection, begin, execution)
 
-    async def take_in(self, taken: TakeIn) -> list[int]:
+    async def take_in(self, taken: TakeIn, execution: str) -> list[int]:
         """Claim joined alerts for the run; the places of those that are its own now."""
         async with transaction(self._engine) as connection:
+            await void_dropped(connection, taken, execution)
             return await take_in(connection, taken)
 
     async def finish(self, finish: Finish, execution: str, cancelled: Cancelled | None = None) -> None:

@@ -188,12 +188,17 @@ class TakeIn(Message):
     """Alerts that joined. `how` is `counted` for those that came when no step was left to see them.
 
     Those named in `passed_on` may be held by an earlier run of the same chain, which passed them on to this one.
+
+    `asking` are the paths of the questions that the run asks, by the first `place` events of its history: what it asked
+    before that and asks no longer, it asked in a task that was dropped.
     """
 
     context: RunContext
     alerts: tuple[TakenAlert, ...]
     how: Literal["joined", "counted"] = "joined"
     passed_on: tuple[str, ...] = ()
+    asking: tuple[tuple[str, ...], ...] = ()
+    place: int = 0
 
 
 class Act(Message):
@@ -221,12 +226,16 @@ class Void(Message):
 
 
 class Ask(Message):
-    """A question to people. `original_run_id` differs from the execution's own id after a reset, and then asks anew."""
+    """A question to people. `original_run_id` differs from the execution's own id after a reset, and then asks anew.
+
+    `place` is how many events the history has: of two that one execution asks at one path, the later one counts.
+    """
 
     context: RunContext
     request: ApprovalRequest | AskRequest
     traces: tuple[Trace, ...]
     original_run_id: str = ""
+    place: int = 0
 
 
 class Asked(Message):

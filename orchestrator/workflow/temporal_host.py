@@ -29,7 +29,7 @@ from orchestrator.language.host import (
     UndoCall,
     UndoOutcome,
 )
-from orchestrator.language.interpreter.ends import settled
+from orchestrator.language.interpreter.ends import leave_if_cancelled, settled
 from orchestrator.workflow.inbox import Joining, PassingOn
 from orchestrator.workflow.messages import (
     Act,
@@ -73,6 +73,7 @@ class TemporalHost:
         self._given_up = False
         self.unsent: list[Trace] = []
         self._state = "starting"
+        self._asking: set[tuple[str, ...]] = set()
         self._cards: dict[tuple[str, ...], str] = {}
         self._halted: dict[tuple[str, ...], str] = {}
 
@@ -198,7 +199,10 @@ class TemporalHost:
         """The places of those that are the run's own now."""
         slim = tuple(map(self._joining.slim, alerts))
         passed_on = tuple(one.alert_key for one in alerts if one.alert_key in self._joining.passed_on)
-        taken = TakeIn(context=self.context, alerts=slim, how=how, passed_on=passed_on)
+        taken = TakeIn(
+            context=self.context, alerts=slim, how=how, passed_on=passed_on, asking=tuple(sorted(self._asking)),
+            place=workflow.info().get_current_history_length(),
+        )  # fmt: skip
         return await self.local("take_in", taken, list[int], summary=f"{len(alerts)} alerts {how}")
 
     async def act(self, call: ActionCall, traces: tuple[Trace, ...]) -> ActionOutcome:
@@ -240,11 +244,22 @@ class TemporalHost:
         self, request: ApprovalRequest | AskRequest, traces: tuple[Trace, ...]
     ) -> Decision | Answered | str | None:
         """What people say; words where they cannot be asked, none where the run was cancelled."""
+        self._asking.add(request.path)
+        try:
+            return await self._said(request, traces)
+        finally:
+            self._asking.discard(request.path)
+
+    async def _said(
+        self, request: ApprovalRequest | AskRequest, traces: tuple[Trace, ...]
+    ) -> Decision | Answered | str | None:
         await self.take_in()
+        leave_if_cancelled()  # before anybody is asked
         while not self.stopped:
             ask = Ask(
                 context=self.context, request=request, traces=self._with_unsent(traces),
                 original_run_id=workflow.info().original_execution_run_id,
+                place=workflow.info().get_current_history_length(),
             )  # fmt: skip
             asked, traces = await self.local("ask", ask, Asked, summary=f"{request.step}: ask"), ()
             if asked.error is not None:
