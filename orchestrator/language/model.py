@@ -350,7 +350,7 @@ class PlaybookDocument(Doc):
         "normal", description="whose turn comes first when many runs wait"
     )
     concurrency: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
-        None, description="how many runs may be open; more wait, visibly"
+        None, description="how many runs may be open; more wait, visibly, the most severe first, then the oldest"
     )
     undo_on_failure: bool = Field(
         False, description="where the run fails, what it did (with its sub-playbooks) is undone first, in reverse"

@@ -39,6 +39,7 @@ from orchestrator.workflow.messages import (
 )
 from orchestrator.workflow.questions import Questions, Recorded, approval_id, digest_shown, question_digest
 from orchestrator.workflow.sub_runs import failure_of, forgotten, outcome_of
+from orchestrator.workflow.turns import Turns
 
 log = structlog.get_logger()
 GRACE = 5.0
@@ -105,6 +106,7 @@ class Activities:
         claims: Claims,
         questions: Questions,
         people: People,
+        turns: Turns,
         site: SiteSnapshot | None = None,
     ) -> None:
         self._site = site or (lambda names: {})
@@ -114,6 +116,7 @@ class Activities:
         self._claims = claims
         self._questions = questions
         self._people = people
+        self._turns = turns
 
     @property
     def all(self) -> list[Callable[..., Any]]:
@@ -128,6 +131,8 @@ class Activities:
     async def begin(self, begin: Begin) -> Begun:
         """Take the alert for this run, or say who has it."""
         begun = await self._claims.begin(begin, _run_id())
+        if begun.verdict == "queued":
+            await self._turns.give(begin.context.playbook)  # to whoever goes first, if there is a place
         if begun.verdict != "mine" or not begin.wants:
             return begun
         # what the site keeps is read once, and stays with the run
@@ -244,7 +249,8 @@ class Activities:
         wanted = None
         if finish.ending.state == "cancelled":
             wanted = await cancelled_by(self._client, finish.context.workflow_id, _run_id())
-        await self._claims.finish(finish, _run_id(), wanted)
+        if await self._claims.finish(finish, _run_id(), wanted):
+            await self._turns.give(finish.context.playbook)
 
 
 async def _ended(waiting: asyncio.Future[Any], run: str) -> SubOutcome:

@@ -18,6 +18,7 @@ from orchestrator.contract.values import Severity
 from orchestrator.workflow.joining import HELD, is_holder, take_in, tally
 from orchestrator.workflow.messages import Begin, Begun, Cancelled, Ending, Finish, TakeIn
 from orchestrator.workflow.questions import void_dropped
+from orchestrator.workflow.turns import leave_queue, wait_for_turn
 
 # an alert that joined may have been recorded for a newer version than the one that its run goes on with
 # the release before registers in the first of the two tables alone
@@ -39,12 +40,6 @@ SELECT EXISTS (SELECT FROM tocsin.playbook_version WHERE digest = :digest AND na
             AND run = COALESCE(CAST(:caller AS text), run)) AS called,
     (SELECT document->'trigger'->'schedule' FROM tocsin.playbook_version WHERE digest = :digest) AS schedule
 """)
-PLACES = text("""
-SELECT CAST(v.document->>'concurrency' AS int) AS most, pg_advisory_xact_lock(hashtext('tocsin.run ' || :playbook)),
-    EXISTS (SELECT FROM tocsin.run WHERE run = :run) AS has_one
-FROM tocsin.playbook_version v WHERE v.digest = :digest AND v.document ? 'concurrency'
-""")
-OPEN = text("SELECT count(*) FROM tocsin.run WHERE playbook = :playbook AND ended_at IS NULL AND run <> :run")
 CLAIM = text("""
 INSERT INTO tocsin.claim (playbook, alert_key, run, workflow_id, first_run_id, how)
 VALUES (:playbook, :alert_key, :run, :workflow_id, :first_run_id, :how) ON CONFLICT (playbook, alert_key) DO NOTHING
@@ -73,7 +68,8 @@ REOPEN = text(
 END = text("""
 UPDATE tocsin.run SET state = :state, failed_step = :failed_step, error = CAST(:error AS jsonb),
     ending = CAST(:ending AS jsonb), ended_by = :ended_by, ended_at = clock_timestamp()
-WHERE run = :run AND (ended_at IS NULL OR ended_by <> :ended_by) RETURNING 1
+WHERE run = :run AND (ended_at IS NULL OR ended_by <> :ended_by)
+RETURNING EXISTS (SELECT FROM tocsin.waiting_run WHERE playbook = run.playbook) AS waited_for
 """)
 WORKFLOW = text("""
 SELECT workflow_id FROM tocsin.run WHERE run = :name OR workflow_id = :name ORDER BY ended_at DESC NULLS FIRST LIMIT 1
@@ -97,9 +93,10 @@ class Claims:
             if refusal:
                 await record(connection, [_event("run.refused", begin, {"why": refusal})])
                 return Begun(verdict="refused", why=refusal)
-            queued = None if begin.cancelled else await _queued(connection, begin)
-            if queued:
-                return Begun(verdict="queued", why=queued)
+            if begin.cancelled:
+                await leave_queue(connection, begin.context.run)
+            elif why := await wait_for_turn(connection, begin):
+                return Begun(verdict="queued", why=why)
             ended = await _ended(connection, begin)
             if await _claim(connection, begin, ended):
                 return await (_count(connection, begin, ended) if ended else _start(connection, begin, execution))
@@ -111,8 +108,11 @@ class Claims:
             await void_dropped(connection, taken, execution)
             return await take_in(connection, taken)
 
-    async def finish(self, finish: Finish, execution: str, cancelled: Cancelled | None = None) -> None:
-        """Record the end of the run, once, with what it had decided and no action had carried, and who cancelled it."""
+    async def finish(self, finish: Finish, execution: str, cancelled: Cancelled | None = None) -> bool:
+        """Record the end of the run, once, with what it had decided and no action had carried, and who cancelled it.
+
+        Says whether others wait for its place.
+        """
         context, ending = finish.context, finish.ending
         plain = ending.model_dump(mode="json")
         values = {
@@ -120,8 +120,9 @@ class Claims:
             "error": to_json(plain["error"]) if ending.error else None, "ending": to_json(plain),
         }  # fmt: skip
         async with transaction(self._engine) as connection:
-            if (await connection.execute(END, values)).first() is None:
-                return
+            ended = (await connection.execute(END, values)).first()
+            if ended is None:
+                return False
             events = [told(context, one) for one in finish.traces]
             for row in await connection.execute(VOID, {"run": context.run}):
                 body = {"step": row.step, "approval": row.id, "status": "void", "why": "the run has ended"}
@@ -130,6 +131,7 @@ class Claims:
                 events.append(Event(type="run.cancelled", run=context.run, body=cancelled.model_dump(mode="json")))
             events.append(Event(type="run.ended", run=context.run, subject=context.event, body=plain))
             await record(connection, events)
+        return bool(ended.waited_for)
 
 
 async def _refusal(connection: AsyncConnection, begin: Begin) -> str | None:
@@ -167,17 +169,6 @@ async def _refusal_of_call(connection: AsyncConnection, begin: Begin) -> str | N
     if begin.how == "schedule" and not (found.schedule and (begin.scheduled_at or begin.continued)):
         return "no schedule of a reviewed file has started this"
     return None
-
-
-async def _queued(connection: AsyncConnection, begin: Begin) -> str | None:
-    """Why the run has to wait for its turn; exact, since one run of a playbook looks at a time."""
-    context = begin.context
-    values = {"playbook": context.playbook, "digest": context.digest, "run": context.run}
-    places = (await connection.execute(PLACES, values)).first()
-    if places is None or places.has_one:
-        return None
-    count = (await connection.execute(OPEN, {"playbook": context.playbook, "run": context.run})).scalar_one()
-    return f"{count} runs are open, of {places.most} that may be" if count >= places.most else None
 
 
 async def _ended(connection: AsyncConnection, begin: Begin) -> str | None:

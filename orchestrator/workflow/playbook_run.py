@@ -76,13 +76,14 @@ class PlaybookRun:
         pause = 1.0
         host = TemporalHost(_context(start), Joining(start, self._inbox))
         while True:
+            told = self._inbox.turns
             begin = _begin(start, host.context, cancelled=self._inbox.cancelled)
             begun = await host.local("begin", begin, Begun, summary="claim the alert")
             if begun.verdict == "mine":
                 return await self._carry_out(start, host, begun)
             if begun.verdict == "queued":
                 host.show(f"waiting for its turn: {begun.why}")
-                await self._turn(start, host, pause)
+                await self._turn(start, host, pause, told)
                 pause = min(pause * 2, LONGEST_QUEUE_PAUSE)
                 continue
             plan = host.plan(join=0)
@@ -94,14 +95,14 @@ class PlaybookRun:
             start = _next(start, plan.first, plan.inbox)
             host = TemporalHost(_context(start), Joining(start, self._inbox))
 
-    async def _turn(self, start: RunStart, host: TemporalHost, pause: float) -> None:
-        """Wait before the next look whether the run may begin; what joins meanwhile waits with it."""
+    async def _turn(self, start: RunStart, host: TemporalHost, pause: float, told: int) -> None:
+        """Wait before the next look whether the run may begin, or until told to look; what joins waits with it."""
         if self._long(host) and not self._inbox.cancelled:
             while (waiting := host.waiting()).counted:
                 await host.count(waiting.counted)
             _continue(start.model_copy(update={"inbox": waiting.inbox}))
         with contextlib.suppress(TimeoutError):
-            await workflow.wait_condition(lambda: self._inbox.cancelled, timeout=pause)
+            await workflow.wait_condition(lambda: self._inbox.cancelled or self._inbox.turns > told, timeout=pause)
 
     async def _carry_out(self, start: RunStart, host: TemporalHost, begun: Begun) -> dict[str, Any]:
         """Run the playbook, record the end; what came too late is counted, or goes on as a run of its own."""
@@ -203,8 +204,11 @@ class PlaybookRun:
 
     @workflow.signal(dynamic=True)
     def heard(self, name: str, args: Sequence[RawValue]) -> None:
-        """Alerts that join are kept; anything else is left aside."""
-        self._inbox.join(_joining(args) if name == "join" else [])
+        """Alerts that join are kept, and `turn` makes a run that waits look; anything else is left aside."""
+        if name == "turn":
+            self._inbox.turn()
+        else:
+            self._inbox.join(_joining(args) if name == "join" else [])
 
 
 def _following(start: RunStart, run: Run, host: TemporalHost) -> RunStart | None:

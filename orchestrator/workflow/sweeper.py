@@ -18,6 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from orchestrator.audit.database import single_statement, transaction
 from orchestrator.audit.events import Event, record
+from orchestrator.workflow.turns import Turns
 
 log = structlog.get_logger()
 EVERY = 10.0
@@ -53,6 +54,7 @@ class Sweeper:
     client: Client
     engine: AsyncEngine
     task_queue: str
+    turns: Turns
     every: float = EVERY
     clock: Callable[[], float] = time.monotonic
     name: str = "sweeper"
@@ -100,6 +102,7 @@ class Sweeper:
             await record(connection, [event for row in rows for event in await _events(connection, row)])
         for row in rows:
             log.warning("run.terminated", run=row.run, playbook=row.playbook)
+            await self.turns.give(row.playbook)
         return len(rows)
 
     async def _cancel_what_they_called(self) -> None:

@@ -9,6 +9,7 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
+from orchestrator.actions.kill_switch import KillSwitch, Reach
 from orchestrator.errors import Rejected
 from orchestrator.language.packing import packer_for
 from orchestrator.matching.by_hand import NotStarted, request_with_inputs
@@ -545,8 +546,57 @@ async def test_so_many_runs_are_open_as_may_be_and_the_others_wait_visibly(bench
     assert bench.target.asked == ["block 203.0.113.7"]
 
 
+async def test_of_those_who_wait_the_most_severe_goes_first_then_who_waits_longest(bench: Bench) -> None:
+    """What joins a run that waits counts too; one that somebody terminated meanwhile holds nobody up."""
+    one_waits = block(when='alert.title == "One"')
+    made = playbook([ask(), one_waits, look_up(), ticket()], concurrency=1, key="alert.source.ip")
+    waiting = [("low", "Two"), ("critical", "Gone"), ("medium", "Three"), ("high", "Four"), ("low", "Worse"),
+               ("medium", "Five"), ("high", "Six")]  # fmt: skip
+    alerts = [
+        an_alert(severity=severity, title=title, source={"ip": f"192.0.2.{number}"})
+        for number, (severity, title) in enumerate(waiting)
+    ]
+    async with bench.worker():
+        first = await bench.start(made, an_alert(title="One"))
+        row = await bench.asked(first)
+        handles = []
+        for alert in alerts:
+            handles.append(await bench.start(made, alert))
+            await eventually(lambda: _waits(handles[-1]))
+        await bench.start(made, an_alert(severity="critical", source={"ip": "192.0.2.4"}))
+        await handles[1].terminate("an accident")
+        await bench.answer(first, "deny", row)
+        for handle in (*handles[:1], *handles[2:]):
+            await handle.result()
+
+    opened = [one.removeprefix("open ") for one in bench.target.asked if one.startswith("open")]
+    assert opened == ["One", "Worse", "Four", "Six", "Three", "Five", "Two"]
+    assert await bench.rows("SELECT run FROM tocsin.waiting_run") == []
+
+
 async def _waits(handle: WorkflowHandle[Any, Any]) -> bool:
     return "waiting for its turn: 1 runs are open, of 1 that may be" in await metadata(handle)
+
+
+async def test_a_run_that_a_kill_switch_halts_goes_on_when_that_is_lifted(bench: Bench) -> None:
+    """In each of its branches, from where it stands; what is not halted goes on meanwhile."""
+    hand = KillSwitch(bench.engine, who="alice")
+    blocking = {"do": [block(timeout="1s")], "timeout": "1m"}
+    made = playbook([look_up(), {"parallel": [blocking, {"do": [look_up("again"), ticket(title="Halted too")]}]}])
+    await hand.throw(Reach(), "a test")
+    async with bench.worker():
+        handle = await bench.start(made)
+        await eventually(lambda: _halted(handle, 2))
+        before = list(bench.target.asked)
+        await hand.lift(Reach(), "over")
+        await handle.result()
+
+    assert before == ["look up 203.0.113.7"] * 2
+    assert sorted(bench.target.asked[2:]) == ["block 203.0.113.7", "open Halted too"]
+
+
+async def _halted(handle: WorkflowHandle[Any, Any], count: int) -> bool:
+    return (await metadata(handle)).count("**Halted:**") == count
 
 
 async def test_lists_of_the_site_are_read_once_for_a_run(bench: Bench) -> None:

@@ -18,6 +18,7 @@ from orchestrator.language.host import StepStatus
 from orchestrator.workflow import playbook_run
 from orchestrator.workflow.schedules import Schedules
 from orchestrator.workflow.sweeper import Sweeper
+from orchestrator.workflow.turns import Turns
 from tests.workflow.bench import Bench, an_alert, ask, block, eventually, metadata, playbook, ticket
 from tests.workflow.test_language import _Forgetful, cause
 
@@ -142,7 +143,7 @@ async def test_what_a_run_has_called_ends_with_it_in_whichever_execution(
     slow = playbook([block(), {"wait": {"for": "1h"}}], name="slow", trigger={}, undo_on_failure=True)
     tickets = {"do": [ticket(f"step_{number}", f"Ticket {number}") for number in range(6)]}
     made = playbook([{"parallel": [{"playbook": "slow"}, tickets]}], uses=[slow])
-    sweeper = Sweeper(bench.client, bench.engine, bench.task_queue, every=0)
+    sweeper = Sweeper(bench.client, bench.engine, bench.task_queue, Turns(bench.client, bench.engine), every=0)
     async with bench.worker():
         handles = [await bench.start(made) for _ in range(2)]
         await eventually(lambda: _asked(bench, 14))
