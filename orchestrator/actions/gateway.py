@@ -148,7 +148,9 @@ class Gateway:
     ) -> ActionOutcome:
         """What the rails let pass, as far as the ledger does; raises `Halted` where a kill switch is thrown."""
         configured, request = shipment.to, shipment.request
-        shadow = capability.effect.mutates and "shadow" in (context.mode, self._mode) and UNDO not in call.path
+        # what the site did before it went into shadow is taken back all the same; what a shadow run did is not there
+        shadows = context.mode == "shadow" or (self._mode == "shadow" and UNDO not in call.path)
+        shadow = capability.effect.mutates and shadows
         entry = self._entry(context, call, shipment, "shadow" if shadow else "live")
         verdict, asked_at = await self._intended(lambda: self._held(entry, shipment, capability), events)
         if verdict.verdict == "busy":
