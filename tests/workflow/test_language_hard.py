@@ -10,12 +10,13 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 from temporalio.client import ScheduleActionStartWorkflow, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from orchestrator.actions.reaper import Reaper
 from orchestrator.errors import FailureKind
 from orchestrator.language.host import StepStatus
-from orchestrator.workflow import playbook_run
+from orchestrator.workflow import activities, playbook_run
 from orchestrator.workflow.schedules import Schedules
 from orchestrator.workflow.sweeper import Sweeper
 from orchestrator.workflow.turns import Turns
@@ -35,13 +36,19 @@ async def test_an_undo_takes_back_what_stands_in_the_same_group(bench: Bench) ->
 
 
 async def test_an_undo_in_an_item_leaves_the_other_items_alone(bench: Bench) -> None:
-    """Inside a loop a step goes by its plain id: that of the same item."""
-    steps = [block("each", "{{ item }}"), {"undo": ["each"], "when": "loop.index == 2"}]
+    """Inside a loop a step goes by its plain id: that of the same item. So does one that calls a sub-playbook."""
+    sub = playbook([block("each", "{{ inputs.ip }}")], name="sub", trigger={}, inputs={"ip": "address"})
+    steps = [
+        block("each", "{{ item }}"),
+        {"id": "called", "playbook": "sub", "with": {"ip": "203.0.113.{{ loop.index }}"}},
+        {"undo": ["each"], "when": "loop.index == 2"},
+        {"undo": ["called"], "when": "loop.index == 3"},
+    ]
     loop = {"for_each": {"items": ["198.51.100.1", "198.51.100.2", "198.51.100.3"], "steps": steps}}
     async with bench.worker():
-        await bench.run(playbook([loop]))
+        await bench.run(playbook([loop], uses=[sub]))
 
-    assert bench.target.blocked == {"198.51.100.1", "198.51.100.3"}
+    assert bench.target.blocked == {"198.51.100.1", "198.51.100.3", "203.0.113.1", "203.0.113.2"}
 
 
 async def test_who_presses_start_invents_no_alert_for_a_schedule(bench: Bench) -> None:
@@ -238,6 +245,42 @@ async def test_a_sub_playbook_that_temporal_has_forgotten_has_an_unknown_outcome
     assert outcome.error is not None
     assert outcome.error.kind is FailureKind.UNKNOWN_OUTCOME
     assert "no run sub/s/gone any more" in outcome.error.message
+
+
+async def test_who_waits_for_a_sub_playbook_makes_room_for_others_who_do(
+    monkeypatch: pytest.MonkeyPatch, bench: Bench
+) -> None:
+    """An attempt is over after a while, and the next one comes in its turn."""
+    monkeypatch.setattr(activities, "BEATS", 2)
+    monkeypatch.setattr(activities, "HEARTBEAT", 0.01)
+    handle = await bench.start(playbook([{"wait": {"for": "1h"}}]))
+    with pytest.raises(ApplicationError, match="has not ended yet") as over:
+        await ActivityEnvironment().run(bench.activities().attend, handle.id)
+
+    assert not over.value.non_retryable
+
+
+async def test_the_sweeper_leaves_alone_what_goes_on_after_a_reset(bench: Bench) -> None:
+    """Temporal terminates the execution that was reset, and the run goes on in another one."""
+    sweeper = Sweeper(bench.client, bench.engine, bench.task_queue, Turns(bench.client, bench.engine), every=0)
+    over = "WorkflowId = '{}' AND ExecutionStatus = 'Terminated'"
+    async with bench.worker():
+        handle = await bench.start(playbook([ask(), block()]))
+        await bench.asked(handle)
+        fresh = await bench.reset(handle)
+        await eventually(lambda: _listed(bench, over.format(handle.id)))
+        await sweeper.once()
+        before = [row.state for row in await bench.rows("SELECT state FROM tocsin.run")]
+        await fresh.terminate("an accident")
+        await eventually(lambda: _swept(bench, sweeper))
+    questions = await bench.questions.listed(handle.id)
+
+    assert before == ["running"]
+    assert {one.state for one in questions} == {"void"}
+
+
+async def _listed(bench: Bench, query: str) -> bool:
+    return bool([one async for one in bench.client.list_workflows(query)])
 
 
 async def test_what_is_under_way_goes_on_as_it_began(monkeypatch: pytest.MonkeyPatch, bench: Bench) -> None:

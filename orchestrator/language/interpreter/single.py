@@ -134,7 +134,7 @@ async def _called(run: Run, call: SubCall, here: Path) -> SubOutcome:
     """How it ended. While it is waited for, that is known of it."""
     call = call.model_copy(update={"begun": here in run.progress.called})
     if not call.detach:
-        run.progress.called[here] = call
+        run.progress.called[here] = call.model_copy(update={"inputs": {}})  # its id is what it is found by
     outcome = await run.host.call(call, run.take_traces())
     run.progress.called.pop(here, None)
     return outcome
