@@ -61,9 +61,12 @@ VALUES (:run, :playbook, :digest, :event, :group_key, :workflow_id, :first_run_i
 ON CONFLICT (run) DO NOTHING RETURNING 1
 """)
 ENDING = text("SELECT ending, ended_by FROM tocsin.run WHERE run = :run AND ended_at IS NOT NULL FOR UPDATE")
-REOPEN = text(
-    "UPDATE tocsin.run SET state = 'running', ending = NULL, ended_by = NULL, ended_at = NULL WHERE run = :run"
-)
+# its caller may have ended meanwhile, and then nobody waits for it any more
+REOPEN = text("""
+UPDATE tocsin.run SET state = 'running', ending = NULL, ended_by = NULL, ended_at = NULL,
+    called_by = (SELECT run FROM tocsin.run caller WHERE caller.run = run.called_by AND caller.ended_at IS NULL)
+WHERE run = :run
+""")
 # each execution ends a run once; the one after a reset ends it anew
 END = text("""
 UPDATE tocsin.run SET state = :state, failed_step = :failed_step, error = CAST(:error AS jsonb),

@@ -21,16 +21,29 @@ from orchestrator.audit.events import Event, record
 from orchestrator.workflow.turns import Turns
 
 log = structlog.get_logger()
+AT_ONCE = 20
+"""open runs that one look asks after, whatever Temporal lists"""
 EVERY = 10.0
 """seconds between two looks"""
 LATE = timedelta(minutes=1)
 """what Temporal lists may be older than this when it comes into the list"""
 FIRST_LOOK = timedelta(days=1)
 """how far back the first look goes: nobody swept while no keeper ran"""
+ENDED = frozenset(
+    {
+        WorkflowExecutionStatus.TERMINATED, WorkflowExecutionStatus.TIMED_OUT, WorkflowExecutionStatus.FAILED,
+        WorkflowExecutionStatus.CANCELED, WorkflowExecutionStatus.COMPLETED,
+    }
+)  # fmt: skip
 OVER = "TaskQueue = '{queue}' AND ExecutionStatus IN ('Terminated', 'TimedOut') AND CloseTime >= '{since}'"
 OPEN = text("""
 SELECT DISTINCT workflow_id, first_run_id FROM tocsin.run
 WHERE ended_at IS NULL AND workflow_id = ANY(CAST(:workflow_ids AS text[]))
+""")
+# what ended while nobody swept for long is found in time too
+SOME = text("""
+SELECT DISTINCT workflow_id, first_run_id FROM tocsin.run
+WHERE ended_at IS NULL AND workflow_id > :after ORDER BY workflow_id LIMIT :most
 """)
 END = text("""
 UPDATE tocsin.run SET state = 'terminated', ended_by = :execution, ended_at = clock_timestamp()
@@ -60,6 +73,7 @@ class Sweeper:
     name: str = "sweeper"
     _next: float = field(default=0.0, init=False)
     _since: datetime | None = field(default=None, init=False)
+    _after: str = field(default="", init=False)
 
     async def once(self) -> int:
         """Look, where it is time to; how many runs were put on record. Temporal may be away: then it is for later."""
@@ -80,20 +94,28 @@ class Sweeper:
         return sum(ended)
 
     async def _dead(self, since: datetime) -> list[tuple[str, str, str]]:
-        """Of what Temporal ended since then, the runs that are open here: workflow, first and last execution."""
+        """The runs that are open here and not there, as far as is seen now: workflow, first and last execution."""
         query = OVER.format(queue=self.task_queue, since=f"{since:%Y-%m-%dT%H:%M:%SZ}")
         over = {one.id async for one in self.client.list_workflows(query)}
         async with single_statement(self.engine) as connection:
-            rows = (await connection.execute(OPEN, {"workflow_ids": sorted(over)})).all()
+            listed = (await connection.execute(OPEN, {"workflow_ids": sorted(over)})).all()
+            some = (await connection.execute(SOME, {"after": self._after, "most": AT_ONCE})).all()
+        self._after = some[-1].workflow_id if len(some) == AT_ONCE else ""
+        rows = {*listed, *some}
         return [(row.workflow_id, row.first_run_id, last) for row in rows if (last := await self._last(row))]
 
     async def _last(self, row: Row[tuple[str, str]]) -> str | None:
         """The execution that ended the chain; none where it goes on, as it does after a reset."""
         handle = self.client.get_workflow_handle(row.workflow_id, first_execution_run_id=row.first_run_id)
-        described = await handle.describe()
+        try:
+            described = await handle.describe()
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            return None  # it was deleted; or this is another Temporal, and then nothing is known of any run
         if described.raw_description.workflow_execution_info.first_run_id != row.first_run_id:
             return str(row.first_run_id)  # a later alert has started another chain under this id
-        return None if described.status is WorkflowExecutionStatus.RUNNING else str(described.run_id)
+        return str(described.run_id) if described.status in ENDED else None
 
     async def _end(self, dead: tuple[str, str, str]) -> int:
         values = dict(zip(("workflow_id", "first_run_id", "execution"), dead, strict=True))

@@ -54,13 +54,15 @@ WHERE mine.run = :run AND other.playbook = mine.playbook AND (other.severity > m
     OR other.severity = mine.severity AND (other.since, other.run) < (mine.since, mine.run))
 """)
 LEAVE = text("DELETE FROM tocsin.waiting_run WHERE run = :run")
+FREE = text("""
+SELECT max(most) - (SELECT count(*) FROM tocsin.run WHERE playbook = :playbook AND ended_at IS NULL)
+FROM tocsin.waiting_run WHERE playbook = :playbook
+""")
 # who was told a moment ago is about to look
 TURN = text("""
 UPDATE tocsin.waiting_run SET woken_at = clock_timestamp()
 WHERE run IN (
-    SELECT run FROM tocsin.waiting_run WHERE playbook = :playbook ORDER BY severity DESC, since, run
-    LIMIT GREATEST(0, (SELECT max(most) FROM tocsin.waiting_run WHERE playbook = :playbook)
-        - (SELECT count(*) FROM tocsin.run WHERE playbook = :playbook AND ended_at IS NULL))
+    SELECT run FROM tocsin.waiting_run WHERE playbook = :playbook ORDER BY severity DESC, since, run LIMIT :free
 ) AND (woken_at IS NULL OR woken_at < clock_timestamp() - interval '10 seconds')
 RETURNING run, workflow_id
 """)
@@ -108,10 +110,14 @@ class Turns:
             pass
 
     async def _next(self, playbook: str) -> list[Row[Any]]:
+        values = {"playbook": playbook}
         async with transaction(self._engine) as connection:
-            await connection.execute(ALONE, {"playbook": playbook})
-            await connection.execute(WORSE_OF_ALL, {"playbook": playbook})
-            return list((await connection.execute(TURN, {"playbook": playbook})).all())
+            await connection.execute(ALONE, values)
+            free = (await connection.execute(FREE, values)).scalar() or 0
+            if free <= 0:
+                return []
+            await connection.execute(WORSE_OF_ALL, values)
+            return list((await connection.execute(TURN, {**values, "free": free})).all())
 
     async def _is_gone(self, row: Row[Any]) -> bool:
         try:

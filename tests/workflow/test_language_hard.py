@@ -261,7 +261,10 @@ async def test_who_waits_for_a_sub_playbook_makes_room_for_others_who_do(
 
 
 async def test_the_sweeper_leaves_alone_what_goes_on_after_a_reset(bench: Bench) -> None:
-    """Temporal terminates the execution that was reset, and the run goes on in another one."""
+    """Temporal terminates the execution that was reset, and the run goes on in another one, until that is terminated.
+
+    That is found also where Temporal does not list it any more.
+    """
     sweeper = Sweeper(bench.client, bench.engine, bench.task_queue, Turns(bench.client, bench.engine), every=0)
     over = "WorkflowId = '{}' AND ExecutionStatus = 'Terminated'"
     async with bench.worker():
@@ -272,7 +275,8 @@ async def test_the_sweeper_leaves_alone_what_goes_on_after_a_reset(bench: Bench)
         await sweeper.once()
         before = [row.state for row in await bench.rows("SELECT state FROM tocsin.run")]
         await fresh.terminate("an accident")
-        await eventually(lambda: _swept(bench, sweeper))
+        unlisted = Sweeper(bench.client, bench.engine, "elsewhere", sweeper.turns, every=0)
+        await eventually(lambda: _swept(bench, unlisted))
     questions = await bench.questions.listed(handle.id)
 
     assert before == ["running"]
