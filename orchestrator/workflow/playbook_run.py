@@ -169,12 +169,12 @@ class PlaybookRun:
         while True:
             await workflow.wait_condition(lambda: over() or self._long(host))
             host.pausing = True
-            await workflow.wait_condition(lambda: over() or host.in_flight == 0)
+            await workflow.wait_condition(lambda: over() or (host.in_flight == 0 and not host.unread))
             if over():
                 host.pausing = False
                 return
             await host.take_in()
-            if over() or host.in_flight or self._inbox.arrived:
+            if over() or host.in_flight or host.unread or self._inbox.arrived:
                 continue
             following = _following(start, run, host)
             if following is not None:

@@ -74,6 +74,7 @@ class TemporalHost:
         self.unsent: list[Trace] = []
         self._state = "starting"
         self._asking: set[tuple[str, ...]] = set()
+        self._looked_at: dict[tuple[str, ...], int] = {}
         self._cards: dict[tuple[str, ...], str] = {}
         self._halted: dict[tuple[str, ...], str] = {}
 
@@ -121,6 +122,11 @@ class TemporalHost:
     def stopped(self) -> bool:
         """Whether somebody cancelled the run, or it cannot go on, and nothing more is sent."""
         return (self._joining.inbox.cancelled or self._given_up) and not self._cleaning_up
+
+    @property
+    def unread(self) -> bool:
+        """Whether somebody has answered, and not every question has looked at it: another execution could not."""
+        return any(count < self._joining.inbox.answers for count in self._looked_at.values())
 
     def clean_up(self) -> None:
         """What `on_failure` wants is sent, also after a cancellation."""
@@ -283,6 +289,8 @@ class TemporalHost:
             void = Void(context=self.context, approval=asked.approval, why="what it stands in has ended")
             await self.local("void", void, type(None), summary=f"{request.step}: void")
             raise
+        finally:
+            self._looked_at.pop(request.path, None)
         self._await(request, None)
         return decision
 
@@ -290,6 +298,7 @@ class TemporalHost:
         inbox = self._joining.inbox
         heard = after = 0
         while True:
+            self._looked_at[request.path] = heard
             late = await self._heard_more(heard, request.deadline)
             if self.stopped:
                 return None

@@ -17,6 +17,8 @@ from orchestrator.actions.reaper import Reaper
 from orchestrator.errors import FailureKind
 from orchestrator.language.host import StepStatus
 from orchestrator.workflow import activities, playbook_run
+from orchestrator.workflow.messages import Ask
+from orchestrator.workflow.questions import Questions, Recorded
 from orchestrator.workflow.schedules import Schedules
 from orchestrator.workflow.sweeper import Sweeper
 from orchestrator.workflow.turns import Turns
@@ -118,6 +120,40 @@ async def test_what_joins_a_run_in_the_queue_is_not_lost_however_long_it_waits(
 async def _executions(bench: Bench, handle: Any, least: int) -> bool:
     found = [one async for one in bench.client.list_workflows(f"WorkflowId = '{handle.id}'")]
     return len(found) >= least
+
+
+class QuicklyAnswered(Questions):
+    """Somebody answers a question as soon as it stands in the inbox: before the task that asked it is over."""
+
+    def __init__(self, bench: Bench) -> None:
+        super().__init__(bench.engine)
+        self._client = bench.client
+        self._answered = False
+
+    async def ask(self, ask: Ask, digest: str, *rest: Any) -> Recorded:
+        asked = await super().ask(ask, digest, *rest)
+        if not self._answered:
+            self._answered = True
+            answer = {"step": ask.request.step, "digest": digest, "by": "alice"}
+            await self._client.get_workflow_handle(ask.context.workflow_id).signal("approve", answer)
+        return asked
+
+
+async def test_an_answer_is_read_before_the_run_goes_on_in_a_new_execution(
+    monkeypatch: pytest.MonkeyPatch, bench: Bench
+) -> None:
+    """It stands in the history of the execution that it was sent to, and no later one looks there."""
+    monkeypatch.setattr(playbook_run, "MOST_SIGNALS", 2)
+    bench.questions = QuicklyAnswered(bench)
+    made = playbook([ask(), block()], key="alert.source.ip")
+    source = {"source": {"ip": "203.0.113.201"}}  # of no other test: what joined goes on as a run after this one
+    for _ in range(3):
+        handle = await bench.start(made, an_alert(**source))
+    async with bench.worker():
+        await eventually(lambda: _asked(bench, 1))
+
+    assert bench.target.asked == ["block 203.0.113.7"]
+    assert await bench.judged(handle) == [("counted", "approve")]
 
 
 async def test_a_cancelled_run_stays_cancelled_where_its_history_is_long(
