@@ -6,13 +6,13 @@ Somebody terminated it, in the Temporal UI for instance. What it did stays until
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import structlog
 from sqlalchemy import Row, text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -50,8 +50,9 @@ UPDATE tocsin.run SET state = 'terminated', ended_by = :execution, ended_at = cl
 WHERE workflow_id = :workflow_id AND first_run_id = :first_run_id AND ended_at IS NULL RETURNING run, event, playbook
 """)
 VOID = text("""
-UPDATE tocsin.approval SET state = 'void', decided_at = clock_timestamp() WHERE run = :run AND state = 'waiting'
-RETURNING id, step
+UPDATE tocsin.approval SET state = 'void', decided_at = clock_timestamp()
+FROM tocsin.run WHERE run.run = approval.run AND approval.state = 'waiting' AND run.state = 'terminated'
+RETURNING approval.id, approval.step, approval.run
 """)
 # a run ends when what it waits for has ended, unless somebody terminated it, or reset it to before it had called that
 LEFT_ALONE = text("""
@@ -90,6 +91,7 @@ class Sweeper:
         began = datetime.now(UTC)
         ended = [await self._end(run) for run in await self._dead(self._since or began - FIRST_LOOK)]
         self._since = began - LATE
+        await self._void_what_they_asked()
         await self._cancel_what_they_called()
         return sum(ended)
 
@@ -121,11 +123,17 @@ class Sweeper:
         values = dict(zip(("workflow_id", "first_run_id", "execution"), dead, strict=True))
         async with transaction(self.engine) as connection:
             rows = (await connection.execute(END, values)).all()
-            await record(connection, [event for row in rows for event in await _events(connection, row)])
+            await record(connection, [_ended(row) for row in rows])
         for row in rows:
             log.warning("run.terminated", run=row.run, playbook=row.playbook)
             await self.turns.give(row.playbook)
         return len(rows)
+
+    async def _void_what_they_asked(self) -> None:
+        """Also what an activity that was under way asked when its run was over already."""
+        async with transaction(self.engine) as connection:
+            rows = (await connection.execute(VOID)).all()
+            await record(connection, [_voided(row) for row in rows])
 
     async def _cancel_what_they_called(self) -> None:
         """Ask until they have ended; who was asked already hears nothing new."""
@@ -139,14 +147,11 @@ class Sweeper:
                     raise
 
 
-async def _events(connection: AsyncConnection, row: Row[tuple[str, str, str]]) -> Sequence[Event]:
-    """The end of a run for the audit, and that of its questions."""
-    questions = (await connection.execute(VOID, {"run": row.run})).all()
-    voided = [
-        {"step": one.step, "approval": one.id, "status": "void", "why": "the run was terminated"} for one in questions
-    ]
-    ended = {"state": "terminated", "message": "Temporal ended it: nothing of it runs any more"}
-    return [
-        *(Event(type="approval.decided", run=row.run, body=body) for body in voided),
-        Event(type="run.ended", run=row.run, subject=row.event, body=ended),
-    ]
+def _ended(row: Row[tuple[str, str, str]]) -> Event:
+    body = {"state": "terminated", "message": "Temporal ended it: nothing of it runs any more"}
+    return Event(type="run.ended", run=row.run, subject=row.event, body=body)
+
+
+def _voided(row: Row[tuple[str, str, str]]) -> Event:
+    body = {"step": row.step, "approval": row.id, "status": "void", "why": "the run was terminated"}
+    return Event(type="approval.decided", run=row.run, body=body)
