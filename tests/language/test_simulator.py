@@ -573,6 +573,28 @@ def test_undone_are_the_steps_whose_effects_were_taken_back() -> None:
     assert "happened contain.one" in mistake(calling, "{alert: {}, expect: {undone: []}}", uses={"called": called})
 
 
+def test_what_was_undone_may_be_named_as_the_calls_are() -> None:
+    """An item by the loop that it is of, a step of a sub-playbook by the step that calls it; or each by its own id."""
+    each = """
+        - id: all
+          for_each:
+            items: ["a", "b"]
+            steps:
+              - {id: held, action: lab.hold, with: {what: "{{ item }}"}, keep: true}
+              - {undo: [held], when: loop.last}
+    """
+    for name in ("all[1].held", "held"):
+        assert passes(each, f"{{alert: {{}}, expect: {{undone: ['{name}']}}}}")
+    said = mistake(each, "{alert: {}, expect: {undone: ['all[0].held']}}")
+    assert said == "undone: expected all[0].held\n        happened all[1].held"
+    sub = playbook(
+        "- {id: held, action: lab.hold, with: {what: a}, keep: true}\n- {undo: [held]}",
+        name="sub", trigger={}, inputs={"what": "text"}, outputs={"done": "{{ steps.held.ok }}"},
+    )  # fmt: skip
+    for name in ("contain.held", "held"):
+        assert passes(CALLS, f"{{alert: {{}}, expect: {{undone: [{name}]}}}}", uses={"sub": sub})
+
+
 def test_outputs_are_compared_as_their_types_read_them() -> None:
     """Those that are named."""
     outputs = {"ip": "{{ alert.source.ip }}", "at": "{{ alert.time }}", "severity": "{{ alert.severity }}", "n": 5}
