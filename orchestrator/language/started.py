@@ -25,11 +25,20 @@ class By(Doc):
 
 
 class Schedule(Doc):
-    """Start by the clock; such a run has no alert."""
+    """Start by the clock; such a run has no alert.
 
-    cron: str = Field(description="five fields: minute, hour, day of the month, month, day of the week")
+    `cron` has numbers, lists, ranges and steps, months and days also as `jan` and `mon`; where both days are said both
+    have to fit, so `0 8 1-7 * 1` is the first Monday of a month. It goes by the clock of `tz`: at 8:00 in summer and in
+    winter. A time that the clock leaves out when it is put forward does not come that day, and one that it shows twice
+    comes once; the checker warns of both.
+    """
+
+    cron: str = Field(description="five fields: minute, hour, day of the month, month, day of the week (Sunday 0 or 7)")
     tz: str = Field("UTC", description="the time zone, as `Europe/Amsterdam`")
-    missed: Literal["skip", "run"] = Field("skip", description="what becomes of a start that was missed")
+    missed: Literal["skip", "run"] = Field(
+        "skip",
+        description="what becomes of a start that was missed: `skip` starts it up to a minute late, `run` up to a year",
+    )
 
 
 class Manual(Doc):

@@ -67,9 +67,15 @@ def test_joining_needs_a_key_and_a_key_needs_a_condition() -> None:
     ("words", "says"),
     [
         ('cron: "0 8 * *"', "a schedule has five fields"),
-        ('cron: "0 25 * * *"', "is no schedule"),
-        ('cron: "0 0 31 2 *"', "is no schedule"),
+        ('cron: "0 25 * * *"', "is no schedule: the hour cannot be '25'"),
+        ('cron: "0 0 31 2 *"', "is no schedule: it never comes"),
+        ('cron: "0 8 L * *"', "the day of the month cannot be 'L'"),
+        ('cron: "0 8 * * 1#2"', "the day of the week cannot be '1#2'"),
+        ('cron: "0 8 * * fri-mon"', "the day of the week goes from 5 down to 1"),
+        ('cron: "0 8 * * 1,"', "something is missing in the day of the week"),
+        ('cron: "*/0 8 * * *"', "the minute cannot go in steps of '0'"),
         ('cron: "0 8 * * 1", tz: Europe/Amsterdan', "did you mean `Europe/Amsterdam`?"),
+        ('cron: "0 8 * * 1", tz: localtime', "no time zone is named `localtime`"),
         ('cron: "0 8 * * 1", missed: rn', "did you mean `run`?"),
     ],
 )
@@ -77,6 +83,40 @@ def test_a_schedule_is_one_that_comes(words: str, says: str) -> None:
     """Five fields, a time zone that there is, and what becomes of a start that was missed."""
     assert says in told(only(schedule(words)))
     assert codes(schedule('cron: "0 8 * * 1-5", tz: Europe/Amsterdam, missed: run')) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ('cron: "30 2 * * *", tz: Europe/Amsterdam', "does not come on 2026-03-29, when it is put forward over 02:30"),
+        ('cron: "30 2 * * *", tz: Europe/Amsterdam', "comes once on 2026-10-25, when it shows 02:30 twice"),
+        ('cron: "0 2 * * 0", tz: America/New_York', "does not come on 2026-03-08, when it is put forward over 02:00"),
+        ('cron: "30 1 * * 0", tz: America/New_York', "comes once on 2026-11-01, when it shows 01:30 twice"),
+        ('cron: "0 8 13 * 5"', "comes where both the day of the month and the day of the week fit"),
+    ],
+)
+def test_a_schedule_that_comes_otherwise_than_it_looks_is_told_so(words: str, says: str) -> None:
+    """By a change of the clock, or because other dialects of cron mean either of two days."""
+    finding = only(schedule(words))
+    assert (finding.code, finding.level) == ("schedule", "warning")
+    assert says in finding.message
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        'cron: "30 2 * * *"',
+        'cron: "30 2 * * 1-5", tz: Europe/Amsterdam',
+        'cron: "0 3 * * *", tz: Europe/Amsterdam',
+        'cron: "30 2 * * *", tz: Asia/Tokyo',
+        'cron: "*/15 * * * *", tz: Europe/Amsterdam',
+        'cron: "0 8 1-7 * 1"',
+        'cron: "0 8 25-31 * fri"',
+    ],
+)
+def test_a_schedule_that_a_change_of_the_clock_does_not_meet_has_no_warning(words: str) -> None:
+    """Another zone, another day, another hour, or every hour; and the first Monday of a month is said so."""
+    assert codes(schedule(words)) == []
 
 
 def test_alerts_and_clocks_give_no_inputs() -> None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
-from cronsim import CronSim, CronSimError
 from jinja2 import nodes
 
 from orchestrator.alerts.alert import Alert
 from orchestrator.contract.values import Severity
 from orchestrator.errors import ExpressionError
+from orchestrator.language.calendars import zone, zone_names
 from orchestrator.language.checking.around import Around, Paths
 from orchestrator.language.checking.checker import KINDS, did_you_mean
+from orchestrator.language.cron import Cron, left_out, parse_cron
 from orchestrator.language.expressions import compile_condition, compile_value
 from orchestrator.language.expressions.nodes import path_of
 from orchestrator.language.started import Schedule
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from orchestrator.language.checking.walk import Checker
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
-ZONES = ("UTC", "Europe/Amsterdam", "Europe/London", "America/New_York", "Asia/Tokyo")
+WEEKS_OF_A_MONTH = ((1, 7), (8, 14), (15, 21), (22, 28), (25, 31))
+"""days of the month among which each day of the week comes once: the way to say the second Monday"""
 
 
 def check(check: Checker) -> None:
@@ -57,18 +59,41 @@ def _of_site(check: Checker, word: str, paths: Paths) -> dict[str, Any]:
 
 def _schedule(check: Checker, schedule: Schedule) -> None:
     here: Path = ("trigger", "schedule")
+    zone_name = schedule.tz if schedule.tz in zone_names() else None
+    if zone_name is None:
+        hint = did_you_mean(schedule.tz, zone_names())
+        check.say((*here, "tz"), "schedule", f"no time zone is named `{schedule.tz}`", hint)
     try:
-        if len(schedule.cron.split()) != 5:
-            raise CronSimError("a schedule has five fields")
-        next(CronSim(schedule.cron, AT))
-    except (CronSimError, StopIteration) as error:
+        cron = parse_cron(schedule.cron)
+        next(cron.coming(zone("UTC"), AT))
+    except (ValueError, StopIteration) as error:
         words = "it never comes" if isinstance(error, StopIteration) else str(error)
         hint = "minute hour day-of-month month day-of-week, as `0 8 * * 1-5`"
         check.say((*here, "cron"), "schedule", f"`{schedule.cron}` is no schedule: {words}", hint)
-    try:
-        ZoneInfo(schedule.tz)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        check.say((*here, "tz"), "schedule", f"no time zone is named `{schedule.tz}`", did_you_mean(schedule.tz, ZONES))
+        return
+    _both_days(check, (*here, "cron"), schedule.cron, cron)
+    if zone_name is not None:
+        _changes(check, (*here, "cron"), schedule, zone(zone_name))
+
+
+def _both_days(check: Checker, path: Path, source: str, cron: Cron) -> None:
+    """In other dialects of cron one of two days is enough."""
+    every_day = len(cron.days) == 31 or len(cron.weekdays) == 7
+    if not every_day and (cron.days[0], cron.days[-1]) not in WEEKS_OF_A_MONTH:
+        message = f"`{source}` comes where both the day of the month and the day of the week fit"
+        check.warn(path, "schedule", message, "write `*` for one of them, or make two playbooks of it")
+
+
+def _changes(check: Checker, path: Path, schedule: Schedule, clock: ZoneInfo) -> None:
+    """A time of day that a change of the clock leaves out would not come then; where every hour is meant, it may."""
+    cron = parse_cron(schedule.cron)
+    disturbed = list(cron.disturbed(clock)) if len(cron.hours) < 24 else []
+    never, twice = ([one for one in disturbed if left_out(one) is gone] for gone in (True, False))
+    words = [f"does not come on {never[0]:%Y-%m-%d}, when it is put forward over {never[0]:%H:%M}"] if never else []
+    words += [f"comes once on {twice[0]:%Y-%m-%d}, when it shows {twice[0]:%H:%M} twice"] if twice else []
+    if words:
+        message = f"by the clock of {schedule.tz}, `{schedule.cron}` {' and '.join(words)}"
+        check.warn(path, "schedule", message, "choose an hour in which the clock is not changed, or `tz: UTC`")
 
 
 def _inputs(check: Checker) -> None:

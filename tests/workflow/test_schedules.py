@@ -1,0 +1,138 @@
+"""When schedules come: what the checker reckons with is what the real Temporal says, and does."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from random import Random
+from typing import Any
+
+import pytest
+from temporalio.client import ScheduleBackfill, ScheduleOverlapPolicy, ScheduleState
+
+from orchestrator.language.calendars import Calendar, zone
+from orchestrator.language.cron import parse_cron
+from orchestrator.language.expressions import compile_value
+from orchestrator.language.program import Playbook
+from orchestrator.workflow.schedules import Schedules, schedule_of
+from tests.workflow.bench import Bench, eventually, playbook, ticket
+
+ZONES = (
+    *("Europe/Amsterdam", "America/New_York", "Australia/Sydney", "Australia/Lord_Howe", "America/Santiago"),
+    *("Africa/Cairo", "Asia/Tokyo", "UTC"),
+)
+OVER_A_CHANGE = (
+    *("0 8 25-31 3,10 0", "0 8 1-7 3,4,10,11 sun", "0 4 * 3,10 0,6", "59 23 24-31 mar,oct *"),
+    *("0 0 * 4,9 *", "15 12 * * 7", "*/20 9 29 2 *", "0 8 1-7 * mon", "5/25 6-8,20 * feb-may/2 1-5/2"),
+)
+
+
+def weekly(cron: str, tz: str = "UTC", **more: Any) -> Playbook:
+    """A playbook that starts by the clock."""
+    return playbook([ticket(title="Weekly")], name="weekly", trigger={"schedule": {"cron": cron, "tz": tz, **more}})
+
+
+def some_cron(rng: Random) -> str:
+    """Any schedule that the checker takes."""
+
+    def field(low: int, high: int, words: str = "") -> str:
+        names = words.split()
+        one = lambda: rng.choice(names) if names and rng.random() < 0.3 else str(rng.randint(low, high))  # noqa: E731
+        first, last = sorted(rng.sample(range(low, high + 1), 2))
+        forms = ("*", "*", "*", one(), f"{first}-{last}", f"*/{rng.randint(1, high)}", f"{first}/7", f"{one()},{one()}")
+        return rng.choice((*forms, f"{first}-{last}/{rng.randint(1, 5)}"))
+
+    months = "jan Feb mar apr may jun jul aug SEP oct nov dec"
+    fields = (
+        field(0, 59),
+        field(0, 23),
+        field(1, 28),
+        field(1, 12, months),
+        field(0, 7, "sun mon TUE wed thu fri sat"),
+    )
+    return " ".join(fields)
+
+
+async def coming(bench: Bench, name: str, cron: str, tz: str) -> list[datetime]:
+    """The times that the server names next."""
+    made = schedule_of(weekly(cron, tz), bench.task_queue)
+    made.state = ScheduleState(paused=True)
+    handle = await bench.client.create_schedule(f"{bench.task_queue}/{name}", made)
+    try:
+        return list((await handle.describe()).info.next_action_times)
+    finally:
+        await handle.delete()
+
+
+def reckoned(cron: str, tz: str, since: datetime, count: int) -> list[datetime]:
+    """The times that the checker reckons with."""
+    return list(islice(parse_cron(cron).coming(zone(tz), since), count))
+
+
+async def test_the_checker_reckons_as_the_server_does(bench: Bench) -> None:
+    """Which times come, over changes of the clock in both halves of the year; also of schedules that chance makes."""
+    seed = secrets.randbelow(1_000_000)
+    rng = Random(seed)  # noqa: S311 - a seed that a failure names
+    asked = [(cron, tz) for cron in OVER_A_CHANGE for tz in ZONES[:5]]
+    asked += [(some_cron(rng), rng.choice(ZONES)) for _ in range(20)]
+    changes, before = 0, datetime.now(UTC)
+    answers = await asyncio.gather(*(coming(bench, str(number), *one) for number, one in enumerate(asked)))
+    for (cron, tz), told in zip(asked, answers, strict=True):
+        # the server was asked a little later
+        ours = [reckoned(cron, tz, since, len(told)) for since in (before, datetime.now(UTC))]
+        # where the clock shows a time twice, which of the two it is does not matter
+        shown = [one.astimezone(zone(tz)).replace(tzinfo=None) for one in told]
+        assert shown in [[one.replace(tzinfo=None) for one in times] for times in ours], f"seed {seed}: {cron} {tz}"
+        changes += len({one.utcoffset() for one in ours[0]}) > 1
+    assert changes >= 10
+
+
+async def test_a_time_that_the_clock_leaves_out_does_not_come(bench: Bench) -> None:
+    """On the last Sunday of March there is no half past two in Amsterdam; in October there is one run, not two."""
+    assert await coming(bench, "march", "30 2 25-31 3 0", "Europe/Amsterdam") == []
+    october = await coming(bench, "october", "30 2 25-31 10 0", "Europe/Amsterdam")
+    assert len({one.date() for one in october}) == len(october) == 10
+
+
+async def test_eight_o_clock_stays_eight_o_clock_over_a_change(bench: Bench) -> None:
+    """Runs of four days around the end of summer time: each at its time, inside the hours of the site's calendar."""
+    made = weekly("0 8 * * *", "Europe/Amsterdam")
+    await bench.register(made)
+    schedules = Schedules(bench.client, bench.task_queue)
+    await schedules.follow([made])
+    handle = bench.client.get_schedule_handle("tocsin/weekly")
+    first, last = datetime(2025, 10, 24, tzinfo=UTC), datetime(2025, 10, 28, tzinfo=UTC)
+    async with bench.worker():
+        await handle.backfill(ScheduleBackfill(first, last, overlap=ScheduleOverlapPolicy.ALLOW_ALL))
+        query = "SELECT event FROM tocsin.run WHERE state = 'succeeded' ORDER BY event OFFSET 3"
+        await eventually(lambda: bench.rows(query))
+        rows = await bench.rows("SELECT event FROM tocsin.run ORDER BY event")
+    await schedules.follow([])
+    times = [datetime.fromisoformat(row.event.removeprefix("schedule/weekly.")) for row in rows]
+    open_at_eight = Calendar.model_validate(
+        {
+            "tz": "Europe/Amsterdam",
+            "hours": {day: [["08:00", "08:01"]] for day in ("friday", "saturday", "sunday", "monday")},
+        }
+    )
+
+    assert [f"{one:%d %H:%M}" for one in times] == ["24 06:00", "25 06:00", "26 07:00", "27 07:00"]
+    assert all(open_at_eight.contains(one) for one in times)
+    said = compile_value('now() | format_time("%H:%M", "Europe/Amsterdam")')
+    assert {said.value({"now": one}) for one in times} == {"08:00"}
+    assert len(bench.target.asked) == 4
+
+
+@pytest.mark.parametrize(("missed", "late"), [("skip", timedelta(minutes=1)), ("run", timedelta(days=365))])
+async def test_the_server_knows_what_becomes_of_a_start_that_was_missed(
+    bench: Bench, missed: str, late: timedelta
+) -> None:
+    """How late it may come, after a time in which the server was away."""
+    made = weekly("0 8 * * 1", missed=missed)
+    schedules = Schedules(bench.client, bench.task_queue)
+    await schedules.follow([made])
+    described = await bench.client.get_schedule_handle("tocsin/weekly").describe()
+    await schedules.follow([])
+    assert described.schedule.policy.catchup_window == late
