@@ -19,12 +19,13 @@ from orchestrator.actions.catalog import Catalog, scan
 from orchestrator.actions.evidence import own_evidence
 from orchestrator.actions.history import own_history
 from orchestrator.actions.ledger import PostgresLedger
+from orchestrator.actions.list_entries import ListEntries
 from orchestrator.actions.never_touch import NeverTouch
 from orchestrator.actions.own_infrastructure import own_hosts
 from orchestrator.actions.reaper import Reaper
 from orchestrator.actions.sending import Sender
 from orchestrator.actions.site import Site, build_site
-from orchestrator.actions.site_lists import site_lists
+from orchestrator.actions.site_lists import SiteNow, site_lists
 from orchestrator.alerts.dead_letters import DeadLetterTopic
 from orchestrator.alerts.decode import Decoder
 from orchestrator.alerts.intake import Intake
@@ -95,7 +96,7 @@ class Tocsin:
             questions=Questions(self.engine),
             turns=Turns(self.temporal, self.engine),
             people=self.people,
-            site=lambda names: self.reference.current().snapshot(names),
+            site=SiteNow(self.reference, ListEntries(self.engine)).snapshot,
         )
         return make_worker(self.temporal, self.settings.temporal.task_queue, activities, self.settings.worker)
 
@@ -174,7 +175,8 @@ async def _at_the_site(
     async with AsyncExitStack() as stack:
         stack.push_async_callback(engine.dispose)
         reference = await reference_of(settings.playbooks, engine)
-        own = [site_lists(reference), own_history(engine, catalog.capabilities), own_evidence(lambda: site)]
+        lists = site_lists(SiteNow(reference, ListEntries(engine)))
+        own = [lists, own_history(engine, catalog.capabilities), own_evidence(lambda: site)]
         site = build_site(catalog, settings.integrations, settings.routes, own)
         stack.push_async_callback(site.close)
         yield engine, catalog, reference, site

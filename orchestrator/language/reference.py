@@ -137,7 +137,8 @@ class ReferenceData:
     def outline(self) -> object:
         """All that the word of the checker depends on, to be compared: of entries, those that must never be touched."""
         large = frozenset(name for name, one in self.lists.items() if len(one.entries) > MOST_IN_A_RUN)
-        return self.types(), large, dict(self.broken), self.never_touch
+        writable = frozenset(name for name, one in self.lists.items() if one.writable)
+        return self.types(), large, writable, dict(self.broken), self.never_touch
 
     @cached_property
     def never_touch(self) -> tuple[NeverTouchList, ...]:
@@ -186,10 +187,23 @@ class ReferenceData:
 
         Raises `ReferenceRefused` where there is no such list, `ValueError` for what is no value of its type.
         """
+        return self.named(name).contains(value)
+
+    def named(self, name: str) -> ReferenceList:
+        """The list of this name, of any size; raises `ReferenceRefused` where there is none."""
         if name not in self.lists:
             message, hint = self.trouble(f"lists.{name}") or ("", "")
             raise ReferenceRefused(f"{message}; {hint}")
-        return self.lists[name].contains(value)
+        return self.lists[name]
+
+    def with_more(self, more: Mapping[str, Iterable[str]]) -> ReferenceData:
+        """The same with what runs have put on lists; what is no value of a type that has changed since is left out."""
+        changed = {}
+        for name, entries in more.items():
+            one = self.lists[name]
+            added = (value for entry in entries if (value := _value_of(one.type, entry)) is not None)
+            changed[name] = replace(one, entries=tuple(dict.fromkeys((*one.entries, *added))))
+        return replace(self, lists={**self.lists, **changed})
 
     def with_lists(self, given: Mapping[str, Iterable[object]]) -> ReferenceData:
         """The same with other entries in these lists, as the test of a playbook gives them.
@@ -212,6 +226,13 @@ class ReferenceData:
         """SHA-256 over everything that playbooks can see of it."""
         canonical = orjson.dumps(_plain(self.lists, self.calendars), option=orjson.OPT_SORT_KEYS)
         return "sha256:" + hashlib.sha256(canonical).hexdigest()
+
+
+def _value_of(kind: ListType, entry: str) -> str | None:
+    try:
+        return kind.entry(entry)
+    except ValueError:
+        return None
 
 
 def restore(plain: Mapping[str, Any]) -> dict[str, Any]:

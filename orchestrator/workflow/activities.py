@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -49,7 +49,7 @@ HEARTBEAT = 15.0
 BEATS = 20
 """times that one attempt looks whether a sub-playbook has ended"""
 AT_ONCE = timedelta(seconds=1)
-SiteSnapshot = Callable[[Collection[str]], dict[str, Any]]
+SiteSnapshot = Callable[[Collection[str]], Awaitable[dict[str, Any]]]
 """gives the site's lists and calendars of these names"""
 F = TypeVar("F", bound=Callable[..., Coroutine[Any, Any, Any]])
 
@@ -109,7 +109,7 @@ class Activities:
         turns: Turns,
         site: SiteSnapshot | None = None,
     ) -> None:
-        self._site = site or (lambda names: {})
+        self._site = site or _nothing
         self._client = client
         self._gateway = gateway
         self._undoing = undoing
@@ -136,7 +136,7 @@ class Activities:
         if begun.verdict != "mine" or not begin.wants:
             return begun
         # what the site keeps is read once, and stays with the run
-        site = await asyncio.to_thread(self._site, begin.wants)
+        site = await self._site(begin.wants)
         return begun.model_copy(update={"site": site})
 
     @activity.defn
@@ -261,6 +261,10 @@ async def _ended(waiting: asyncio.Future[Any], run: str) -> SubOutcome:
         if waiting.done():
             return outcome_of(waiting.result())
     raise ApplicationError(f"{run} has not ended yet", type="NotEnded", next_retry_delay=AT_ONCE)
+
+
+async def _nothing(names: Collection[str]) -> dict[str, Any]:
+    return {}
 
 
 def _asked(digest: str, found: Recorded) -> Asked:

@@ -92,8 +92,9 @@ async def _found(target: Target, call: Call[Config], want: firewall.BlockIp) -> 
 
 def acting(catalog: Catalog, ledger: Ledger, target: Target, **options: Any) -> Acting:
     """What acts and undoes where the only product is the target, known as `bench`."""
-    mine = Catalog(catalog.capabilities, {"bench": product(target)})
-    site = build_site(mine, options.pop("integrations", {"bench": {}}), {})
+    products = {"bench": product(target), **options.pop("products", {})}
+    mine = Catalog(catalog.capabilities, products)
+    site = build_site(mine, options.pop("integrations", {name: {} for name in products}), {})
     lists, own = options.pop("lists", tuple), options.pop("own", ())
     options["never_touch"] = NeverTouch(mine.capabilities, lists, own)
     return build_acting(mine.capabilities, site, ledger, Sender(ledger, **options.pop("sending", {})), **options)

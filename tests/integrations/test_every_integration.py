@@ -11,16 +11,18 @@ import pytest
 from orchestrator.actions.catalog import scan
 from orchestrator.actions.evidence import own_evidence
 from orchestrator.actions.history import own_history
+from orchestrator.actions.list_entries import ListEntries
 from orchestrator.actions.site import build_site
-from orchestrator.actions.site_lists import site_lists
+from orchestrator.actions.site_lists import SiteNow, site_lists
 from orchestrator.audit.database import make_engine
 from orchestrator.contract import Idempotent, Implementation, Readable, Unrepeatable
 from orchestrator.language.reference_files import ReferenceKeeper
 
 CATALOG = scan()
+NO_DATABASE = make_engine("postgresql://nobody@127.0.0.1:1/none")
 OWN = (
-    own_history(make_engine("postgresql://nobody@127.0.0.1:1/none"), CATALOG.capabilities),
-    site_lists(ReferenceKeeper(Path("none"))),
+    own_history(NO_DATABASE, CATALOG.capabilities),
+    site_lists(SiteNow(ReferenceKeeper(Path("none")), ListEntries(NO_DATABASE))),
     own_evidence(lambda: build_site(CATALOG, {}, {})),
 )
 PRODUCTS = {**CATALOG.products, **{one.name: one for one in OWN}}

@@ -11,7 +11,7 @@ import pytest
 from orchestrator.language.checking import CODES
 from orchestrator.language.reference import ListType, ReferenceData, ReferenceList
 from tests.conftest import ROOT
-from tests.language.checked import TESTS, all_of, codes, only, site, steps, sub
+from tests.language.checked import TESTS, all_of, codes, only, site, steps, sub, told
 
 LOOK = """
 - id: look
@@ -122,6 +122,19 @@ def test_a_list_that_is_too_large_for_a_run_points_to_the_action_that_asks_lists
     large = only(text, LARGE)
     assert (large.code, large.hint) == ("site", "ask with the action `list.contains`")
     assert codes(text, site(large=("text", ["x"]))) == []
+
+
+def test_a_list_that_is_asked_or_written_by_an_action_is_one_of_the_site() -> None:
+    """Known, of the type of the value, and written only where its file says so."""
+    own = ReferenceData({"own": ReferenceList(ListType.IP, ("192.0.2.1",), writable=True)})
+    put = "- action: list.%s\n  with: {list: %s, value: %s}\n%s"
+    assert "did you mean `lists.own`?" in told(only(steps(put % ("contains", "onw", "a", "")), own))
+    assert "192.0.2.300" in only(steps(put % ("contains", "own", "192.0.2.300", "")), own).message
+    assert codes(steps(put % ("add", "own", "192.0.2.3", "  for: 1h")), own) == []
+    assert codes(steps(put % ("contains", "others", "192.0.2.3", "")), own) == ["site"]
+    unwritable = only(steps(put % ("add", "own", '"{{ alert.source.ip }}"', "  keep: true")), site(own=("ip", [])))
+    assert unwritable.message == "`lists.own` is not for runs to write"
+    assert codes(steps(put % ("add", "own", "x", "  for: 1h"))) == []  # without a site nobody knows
 
 
 def test_a_list_that_is_broken_is_said_to_be_so_wherever_it_is_read() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,6 +20,7 @@ from temporalio.client import Client, WorkflowHandle
 from orchestrator.actions.acting import Acting
 from orchestrator.actions.catalog import scan
 from orchestrator.actions.ledger import Ledger, PostgresLedger
+from orchestrator.actions.site_lists import SiteNow, site_lists
 from orchestrator.alerts.alert import Alert
 from orchestrator.alerts.record import Batch, PostgresRecorder, Received
 from orchestrator.alerts.requests import StartRequest
@@ -101,6 +102,7 @@ class Bench:
     cached: int = 100
     ledger: Ledger | None = None
     site: dict[str, Any] = field(default_factory=dict)
+    own: SiteNow | None = None
     never_touch: Callable[[], tuple[NeverTouchList, ...]] = tuple
 
     def __post_init__(self) -> None:
@@ -110,7 +112,9 @@ class Bench:
 
     def acting(self) -> Acting:
         """What acts on the target, and takes back."""
-        return acting(CATALOG, self.ledger or PostgresLedger(self.engine), self.target, lists=self.never_touch)
+        products = {"site_lists": site_lists(self.own)} if self.own else {}
+        ledger = self.ledger or PostgresLedger(self.engine)
+        return acting(CATALOG, ledger, self.target, lists=self.never_touch, products=products)
 
     def activities(self) -> Activities:
         """The activities, on the target."""
@@ -123,8 +127,11 @@ class Bench:
             questions=self.questions,
             people=self.people,
             turns=Turns(self.client, self.engine),
-            site=lambda names: self.site,
+            site=self._site,
         )
+
+    async def _site(self, names: Collection[str]) -> dict[str, Any]:
+        return await self.own.snapshot(names) if self.own else self.site
 
     @asynccontextmanager
     async def worker(self) -> AsyncIterator[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +14,12 @@ from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSear
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
+from orchestrator.actions.list_entries import ListEntries
 from orchestrator.actions.reaper import Reaper
+from orchestrator.actions.site_lists import SiteNow
 from orchestrator.errors import FailureKind
 from orchestrator.language.host import StepStatus
+from orchestrator.language.reference_files import ReferenceKeeper
 from orchestrator.workflow import activities, playbook_run
 from orchestrator.workflow.messages import Ask
 from orchestrator.workflow.questions import Questions, Recorded
@@ -355,6 +359,27 @@ async def test_what_is_under_way_goes_on_as_it_began(monkeypatch: pytest.MonkeyP
 
 async def _older(moment: datetime) -> bool:
     return (datetime.now(UTC) - moment).total_seconds() > 3
+
+
+async def test_what_a_run_puts_on_a_list_the_next_one_reads(bench: Bench, tmp_path: Path) -> None:
+    """A run keeps what it started with; the next one sees the entry, and leaves it, since it did not put it there."""
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists" / "seen.yaml").write_text("title: S\ntype: ip\nwritable: true\nentries: [192.0.2.1]\n")
+    bench.own = SiteNow(ReferenceKeeper(tmp_path), ListEntries(bench.engine))
+    entry = {"list": "seen", "value": "{{ alert.source.ip }}"}
+    made = playbook(
+        [
+            {"id": "put", "action": "list.add", "with": entry, "keep": True, "verify": "wait"},
+            {"undo": ["put"], "when": "alert.source.ip in lists.seen"},
+            {"id": "now", "action": "list.contains", "with": entry},
+        ],
+        outputs={"before": "{{ alert.source.ip in lists.seen }}", "now": "{{ steps.now.output.contains }}"},
+    )
+    source = {"source": {"ip": "::ffff:192.0.2.7"}}
+    async with bench.worker():
+        results = [await bench.run(made, an_alert(**source)) for _ in range(2)]
+
+    assert [one["outputs"] for one in results] == [{"before": False, "now": True}, {"before": True, "now": True}]
 
 
 async def test_a_recorded_answer_is_seen_at_its_target_too(bench: Bench) -> None:

@@ -24,6 +24,9 @@ from orchestrator.language.yaml_reader import Path
 if TYPE_CHECKING:
     from orchestrator.language.checking.walk import Checker
 
+OF_LISTS = frozenset({"list.contains", "list.add", "list.remove"})
+"""what asks and writes the site's own lists"""
+
 
 def action(check: Checker, step: ActionStep, path: Path, around: Around) -> Any:
     """The step, and the type of its output."""
@@ -37,6 +40,8 @@ def action(check: Checker, step: ActionStep, path: Path, around: Around) -> Any:
     _keys(check, step, path, capability)
     parameters(check, (*path, "with"), step.with_, capability.takes.model_fields, around, of=step.action, step=path)
     _targets(check, (*path, "with"), step, capability)
+    if step.action in OF_LISTS:
+        _site_list(check, (*path, "with"), step, capability)
     any_of = capability.takes.ANY_OF
     if any_of and not set(any_of) & set(step.with_):
         message = f"`{step.action}` needs at least one of {', '.join(f'`{one}`' for one in any_of)}"
@@ -74,6 +79,26 @@ def _targets(check: Checker, path: Path, step: ActionStep, capability: Capabilit
             found = touched(_named(name, value, capability.takes.model_fields[name]), check.library.never_touch)
             if found is not None:
                 check.say((*path, name), "never_touch", str(found), "it is refused at sending too, whoever approves it")
+
+
+def _site_list(check: Checker, path: Path, step: ActionStep, capability: Capability[Any, Any]) -> None:
+    """The list is one of the site's, runs may write it where they want to, and a literal is a value of its type."""
+    name, value, site = step.with_.get("list"), step.with_.get("value"), check.library.site
+    if site is None or not isinstance(name, str) or not is_literal(name):
+        return
+    known = site.lists.get(name)
+    if known is None:
+        message, hint = site.trouble(f"lists.{name}") or ("", "")
+        check.say((*path, "list"), "site", message, hint)
+        return
+    if capability.effect.mutates and not known.writable:
+        message = f"`lists.{name}` is not for runs to write"
+        check.say((*path, "list"), "site", message, "write `writable: true` in its file, where that is meant")
+    if isinstance(value, str) and is_literal(value):
+        try:
+            known.type.entry(value)
+        except ValueError as error:
+            check.say((*path, "value"), "parameter", f"`value`: `lists.{name}`: {error}")
 
 
 def _named(name: str, value: Any, field: FieldInfo) -> Iterable[Named]:
