@@ -92,6 +92,15 @@ def test_somebody_can_answer_in_time() -> None:
     assert "one answer is taken" in only(steps(asked().replace("group: soc", "group: soc, count: 2"))).message
 
 
+def test_the_requester_is_not_the_only_one_who_may_answer_where_that_does_not_count() -> None:
+    """Nobody could answer, ever; unless the author says that it counts."""
+    by = "by: {group: soc, user: '{{ run.requester | default(\"somebody\") }}'%s}"
+    asking = asked().replace("by: {group: soc}", by)
+    assert only(steps(asking % "")).message == "only who has started the run may answer, and does not count"
+    assert codes(steps(asking % ", distinct: false")) == []
+    assert codes(steps(asking.replace("run.requester", "alert.user.name") % "")) == []
+
+
 def test_silence_approves_only_what_can_be_undone_and_one_person_decides() -> None:
     """It never takes the place of two people, nor sends what stays."""
     assert codes(steps(sure(more=", otherwise: approve") + BLOCK)) == []

@@ -9,7 +9,7 @@ from orchestrator.contract import Effect
 from orchestrator.language.checking.around import Around
 from orchestrator.language.checking.checker import did_you_mean
 from orchestrator.language.durations import parse_duration
-from orchestrator.language.expressions import compile_condition, compile_value
+from orchestrator.language.expressions import compile_condition, compile_template, compile_value
 from orchestrator.language.model import (
     ActionStep,
     Approval,
@@ -72,6 +72,9 @@ def _by(check: Checker, by: By, here: Path, around: Around) -> None:
         check.text((*here, "user"), by.user, around)
     if by.user and by.count > 1:
         check.say((*here, "count"), "people", "one person is named, and several are wanted", "remove `user` or `count`")
+    if by.user and by.distinct and set(check.named(by.user, compile_template)) == {("run", "requester")}:
+        message = "only who has started the run may answer, and does not count"
+        check.say((*here, "user"), "people", message, "write `distinct: false` where that is meant, or name another")
 
 
 def _covers(check: Checker, here: Path, name: str, asking: ApprovalStep, path: Path, around: Around) -> None:

@@ -17,7 +17,12 @@ from orchestrator.language.tested import Test
 
 
 def site_of(playbook: Playbook, test: Test, data: ReferenceData | None) -> dict[str, Any]:
-    """What expressions read as `lists` and `calendars`; raises where one is named that there is not.
+    """What expressions read as `lists` and `calendars` (see `snapshot_of`)."""
+    return restore(snapshot_of(playbook, test, data))
+
+
+def snapshot_of(playbook: Playbook, test: Test, data: ReferenceData | None) -> dict[str, Any]:
+    """The lists and calendars as a run takes them along; raises where one is named that there is not.
 
     A list of the test that the site does not have is one of texts.
     """
@@ -29,7 +34,7 @@ def site_of(playbook: Playbook, test: Test, data: ReferenceData | None) -> dict[
     texts = {name: ReferenceList(ListType.TEXT, ()) for name in test.lists if name not in known.lists}
     calendars = {name: _calendar(name, given) for name, given in test.calendars.items()}
     known = replace(known, lists={**known.lists, **texts}, calendars={**known.calendars, **calendars})
-    return restore(known.with_lists(test.lists).snapshot(named))
+    return known.with_lists(test.lists).snapshot(named)
 
 
 def _calendar(name: str, given: Any) -> Calendar:
