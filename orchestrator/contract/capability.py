@@ -108,6 +108,24 @@ class Capability(Generic[P, R]):
         return self.gives.model_validate(fields)
 
 
+def completed(field: FieldInfo, given: Any) -> Any:
+    """A value that somebody wrote for a field, with the least value of what its objects need and it leaves out."""
+    return _completed(field.annotation, given)
+
+
+def _completed(kind: Any, given: Any) -> Any:
+    if get_origin(kind) in (Union, UnionType):
+        kind = next((one for one in get_args(kind) if one is not type(None)), kind)
+    if isinstance(given, list) and get_origin(kind) in (list, tuple):
+        return [_completed(get_args(kind)[0], one) for one in given]
+    if isinstance(given, dict) and isinstance(kind, type) and issubclass(kind, BaseModel):
+        fields = kind.model_fields
+        least = {name: _least(inner) for name, inner in fields.items() if inner.is_required() and name not in given}
+        own = {name: completed(fields[name], one) if name in fields else one for name, one in given.items()}
+        return least | own
+    return given
+
+
 _LEAST: dict[type[Any], Any] = {
     bool: False, int: 0, float: 0.0, datetime: datetime.fromtimestamp(0, UTC), IpAddress: "0.0.0.0",  # noqa: S104
     Domain: "imagined.invalid", MailAddress: "nobody@imagined.invalid", FileHash: "0" * 64, str: "imagined",

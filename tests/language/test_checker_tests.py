@@ -136,6 +136,14 @@ def test_a_good_test_has_no_findings() -> None:
     assert codes(with_test("answers: {sure: expire, asked: expire}")) == []
 
 
+def test_an_entry_of_an_answers_list_says_what_matters_alone() -> None:
+    """As the answer itself does; what it says is of the model all the same."""
+    of = '- id: seen\n  action: web.list_visits\n  with: {url: "https://a.example/x"}\n'
+    assert codes(with_test("given: {seen: {visits: [{account: bob}]}}", of=of)) == []
+    assert codes(with_test("given: {seen: {visits: [{acount: bob}]}}", of=of)) == ["test"]
+    assert codes(with_test("given: {seen: {visits: [{account: bob, refused: perhaps}]}}", of=of)) == ["test"]
+
+
 def test_a_read_of_all_routes_answers_for_each_of_them() -> None:
     """By what it gives, or by the answers and those that failed."""
     of = STEPS.replace('ip }}"}\n- id: sure', 'ip }}"}\n  all_routes: true\n- id: sure')

@@ -144,6 +144,17 @@ def test_an_action_without_given_answers_with_a_least_value_of_its_model() -> No
     assert passes(LOOK + NOTE, f"{{alert: {ALERT}, expect: {{calls: [lab.look, lab.note: {{what: 0 a}}]}}}}")
 
 
+def test_an_entry_of_an_answers_list_says_what_matters_too() -> None:
+    """What else it needs is the least that its model allows; a field that it has not is still told."""
+    steps = """
+        - {id: seen, action: web.list_visits, with: {url: "https://a.example/x"}}
+        - {id: told, action: lab.note, with: {what: "{{ steps.seen.output.visits | map('account') | join(' ') }}"}}
+    """
+    test = "{alert: {}, given: {seen: {visits: [{account: bob}, {account: eve, refused: true}]}}, expect: {calls: %s}}"
+    assert passes(steps, test % "[web.list_visits, lab.note: {what: bob eve}]")
+    assert "`visits.0.acount`" in mistake(steps, "{alert: {}, given: {seen: {visits: [{acount: b}]}}, expect: {}}")
+
+
 @pytest.mark.parametrize("name", ["lab.look", "steps.here", "here"])
 def test_given_is_for_an_action_or_for_a_step(name: str) -> None:
     """What it leaves out is the least value."""

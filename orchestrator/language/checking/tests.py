@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from orchestrator.contract.capability import completed
 from orchestrator.errors import FailureKind
 from orchestrator.language.checking.actions import literal
 from orchestrator.language.checking.beginnings import alert, fields, moment
@@ -244,7 +245,7 @@ def _field(check: Checker, path: Path, value: Any, known: Mapping[str, Any]) -> 
     if name not in known:
         check.say((*path, "@key"), "test", f"the answer has no `{name}`", did_you_mean(name, known))
     elif isinstance(known[name], FieldInfo):
-        literal(check, path, value, known[name], "test")
+        literal(check, path, completed(known[name], value), known[name], "test")
 
 
 def _parameters(check: Checker, given: Any, path: Path, action: str, step: Step | None = None) -> None:

@@ -9,6 +9,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from orchestrator.contract import Capability
+from orchestrator.contract.capability import completed
 from orchestrator.errors import FailureKind, TocsinError
 from orchestrator.language.host import ApprovalRequest, AskRequest
 from orchestrator.language.outputs import Trust, all_routes_of
@@ -111,7 +112,9 @@ def output_of(
 
 
 def _completed(capability: Capability[Any, Any], parameters: Any, answer: Mapping[str, Any]) -> dict[str, Any]:
-    output = {**capability.imagine(parameters).model_dump(mode="json"), **answer}
+    fields = capability.gives.model_fields
+    given = {name: completed(fields[name], value) if name in fields else value for name, value in answer.items()}
+    output = {**capability.imagine(parameters).model_dump(mode="json"), **given}
     return _valid(capability.name, capability.gives, output)
 
 
