@@ -27,7 +27,7 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
-from orchestrator.contract.durations import format_duration, parse_duration
+from orchestrator.contract.durations import LONGEST, format_duration, parse_duration
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -263,8 +263,20 @@ Url = Annotated[str, StringConstraints(max_length=8_192, pattern=r"^[Hh][Tt][Tt]
 
 def _duration(value: object) -> timedelta:
     if isinstance(value, float):  # what an expression such as `days(30)` leaves as; a literal is never a fraction
-        value = timedelta(seconds=value)
-    return value if isinstance(value, timedelta) else parse_duration(value)
+        value = _of_seconds(value)
+    if not isinstance(value, timedelta):
+        return parse_duration(value)
+    seconds = round(value.total_seconds())  # as it is written, and so read again
+    if not 0 < seconds <= LONGEST.total_seconds():
+        raise ValueError(f"a duration of {value.total_seconds():g} s is not between 1s and {LONGEST.days}d")
+    return timedelta(seconds=seconds)
+
+
+def _of_seconds(seconds: float) -> timedelta:
+    try:
+        return timedelta(seconds=seconds)
+    except (OverflowError, ValueError):
+        raise ValueError(f"a duration of {seconds:g} s is not between 1s and {LONGEST.days}d") from None
 
 
 Duration = Annotated[

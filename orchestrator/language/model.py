@@ -108,7 +108,9 @@ class Approval(Doc):
 class ApprovalStep(StepKeys):
     """People decide whether what it covers is sent. Denied, expired or skipped: what it covers is skipped.
 
-    Where people are to be asked in some cases only, `auto` says in which they are not; a `when` skips all of it. The card shows every request that the covered steps will send, rendered once: what is approved is what is sent.
+    Where people are to be asked in some cases only, `auto` says in which they are not: a `when` skips what it covers
+    as well. The card shows every request that the covered steps will send, rendered once: what is approved is what is
+    sent.
     """
 
     KIND: ClassVar[str] = "approval"

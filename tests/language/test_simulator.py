@@ -144,6 +144,13 @@ def test_an_action_without_given_answers_with_a_least_value_of_its_model() -> No
     assert passes(LOOK + NOTE, f"{{alert: {ALERT}, expect: {{calls: [lab.look, lab.note: {{what: 0 a}}]}}}}")
 
 
+@pytest.mark.parametrize("length", ["alert.time - alert.time", "0.3 | seconds", "-3 | hours", "1e300 | hours"])
+def test_a_duration_that_nobody_could_write_fails_the_step(length: str) -> None:
+    """Before anything is sent, as one that is written out would; nothing breaks."""
+    steps = f"- {{id: past, action: history.effects, with: {{target: x, within: '{{{{ {length} }}}}'}}}}"
+    assert "failure at `past`: invalid, " in mistake(steps, "{alert: {}, expect: {}}")
+
+
 def test_an_entry_of_an_answers_list_says_what_matters_too() -> None:
     """What else it needs is the least that its model allows; a field that it has not is still told."""
     steps = """
