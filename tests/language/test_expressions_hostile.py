@@ -282,6 +282,12 @@ def test_statements_that_the_language_has_not_are_refused_when_they_are_read(tem
         compile_template(template)
 
 
+def test_who_assigns_inside_a_text_is_told_of_the_step_for_that() -> None:
+    """By the word that stands there."""
+    with pytest.raises(ExpressionError, match=r"\{% set %\} is not part of the language; give .* in a step `set:`"):
+        compile_template("{% set x = 1 %}{{ x }}")
+
+
 BOMBS = [
     "'a' * 999999999", "words * 999999999", "[0] * 10", "2 ** 99999", "99999999999999999999 * 9", "1e308 * 1e308",
     "9223372036854775807 * 9223372036854775807", "(" * 200 + "1" + ")" * 200, "[" * 200 + "]" * 200,

@@ -642,6 +642,12 @@ def test_a_test_that_would_take_very_many_steps_is_an_error_with_words() -> None
         world.count_step()
 
 
+def test_a_wait_of_centuries_takes_no_time() -> None:
+    """Whatever a playbook computes, its test ends."""
+    steps = "- wait: {until: 'now() + (999999 | days)'}\n- {id: told, action: lab.note, with: {what: a}}"
+    assert passes(steps, "{alert: {}, expect: {calls: [lab.note]}}")
+
+
 def test_time_passes_only_where_somebody_waits() -> None:
     """Ten years in no time; timers of one moment ring together, however they were reckoned."""
 

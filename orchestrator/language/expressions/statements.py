@@ -27,10 +27,9 @@ def writer_of(node: nodes.Node, depth: int = 0) -> Writer:
         return _if(node, depth)
     if isinstance(node, nodes.For):
         return _for(node, depth)
-    raise ExpressionError(
-        f"{{% {type(node).__name__.lower()} %}} is not part of the language", column=node.lineno,
-        hint="there are for and if",
-    )  # fmt: skip
+    word = "set" if isinstance(node, nodes.Assign | nodes.AssignBlock) else type(node).__name__.lower()
+    hint = "give the value a name in a step `set:` before" if word == "set" else "there are for and if"
+    raise ExpressionError(f"{{% {word} %}} is not part of the language", column=node.lineno, hint=hint)
 
 
 def _output(node: nodes.Output) -> Writer:

@@ -11,6 +11,12 @@ from typing import Any, TypeVar
 from orchestrator.errors import TocsinError
 
 T = TypeVar("T")
+FINEST = 1e-6
+"""seconds; timers of one moment, reckoned in different ways, ring together"""
+PRECISION = 1e-15
+"""of a number of seconds: after centuries, what is finer than this would never come"""
+MOST_AT_ONCE = 86_400.0
+"""seconds that a loop of asyncio waits in one piece"""
 
 
 class NothingMoves(TocsinError):
@@ -36,11 +42,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     """Its clock stands still while anything is ready, and jumps to the next timer when nothing is."""
 
     _clock_resolution: float
+    _scheduled: list[asyncio.TimerHandle]
 
     def __init__(self) -> None:
         self._passed = 0.0
         super().__init__(_Skipping(self._skip))
-        self._clock_resolution = 1e-6  # timers of one moment, reckoned in different ways, ring together
+        self._clock_resolution = FINEST
 
     def time(self) -> float:
         """Seconds since the loop was made."""
@@ -48,6 +55,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _skip(self, seconds: float) -> None:
         self._passed += seconds
+        if seconds >= MOST_AT_ONCE and self._scheduled:
+            self._passed = max(self._passed, self._scheduled[0].when())
+        self._clock_resolution = max(FINEST, self._passed * PRECISION)
 
 
 def in_virtual_time(work: Coroutine[Any, Any, T]) -> T:
