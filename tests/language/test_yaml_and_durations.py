@@ -19,6 +19,23 @@ def test_words_are_what_they_look_like() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("on", "on"), ("off", "off"), ("yes", "yes"), ("y", "y"), ("NO", "NO"), ("True", True), ("false", False),
+        ("~", None), ("Null", None), ("", None), ('"~"', "~"), ("010", 10), ("0o17", 15), ("0x1F", 31),
+        ("0b11", "0b11"),
+        ("1_000", "1_000"), ("+5", 5), ("1e3", 1000.0), ("1.10", 1.1), (".inf", ".inf"), (".NaN", ".NaN"),
+        ("2026-05-06", "2026-05-06"), ("2026-05-06T10:00:00Z", "2026-05-06T10:00:00Z"), ("12:30:00", "12:30:00"),
+        ("22:22", "22:22"), ("203.0.113.7", "203.0.113.7"), ("<<", "<<"), ("=", "="),
+    ],
+)  # fmt: skip
+def test_a_plain_word_is_of_one_type_only(text: str, value: object) -> None:
+    """Countries, times, addresses and dates are text; a number is one by YAML 1.2, and not by what it looks like."""
+    read = read_yaml(f"a: {text}\n", "x.yaml").data["a"]
+    assert (type(read), read) == (type(value), value)
+
+
+@pytest.mark.parametrize(
     ("text", "says"),
     [
         ("a: 1\na: 2\n", "stands here twice"),
