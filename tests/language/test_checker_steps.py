@@ -60,6 +60,25 @@ def test_a_guard_says_that_the_step_was_ok_and_not_only_names_it(guard: str, sur
     assert errors(steps(text)) == ([] if sure else ["may_be_absent"])
 
 
+def test_of_a_step_that_surely_was_tried_it_is_enough_that_it_has_not_failed() -> None:
+    """Of one that may have been skipped, or that other steps may keep from being reached, that says nothing."""
+    look = "- id: look\n  action: intel.lookup_ip\n  with: {ip: 203.0.113.1}\n%s"
+    use = "- %s\n  stop: success\n  message: '{{ steps.look.output.score }}'\n"
+    goes_on = look % "  on_error: continue\n"
+    for guard in ("unless: steps.look.failed", "when: not steps.look.failed"):
+        assert codes(steps(goes_on + use % guard)) == []
+        for more in ("  when: alert.url is defined\n", "  optional: true\n"):
+            assert codes(steps(goes_on + more + use % guard)) == ["may_be_absent"]
+    stops = "- {when: steps.look.failed, stop: failure}\n"
+    after = "- {id: told, stop: success, message: '{{ steps.look.output.score }}'}\n"
+    assert codes(steps(goes_on + stops + after)) == []
+    assert codes(steps(goes_on + after)) == ["may_be_absent"]
+    inner = f"- do:\n{inside(look % '')}  on_error: continue\n"
+    assert codes(steps(inner + use % "unless: steps.look.failed")) == ["may_be_absent"]
+    branch = f"- if: alert.url is defined\n  then:\n{inside(goes_on)}"
+    assert codes(steps(branch + use % "unless: steps.look.failed")) == ["may_be_absent"]
+
+
 @pytest.mark.parametrize(
     ("template", "sure"),
     [

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from orchestrator.alerts.alert import Alert, SeverityField
 from orchestrator.errors import FailureKind
+from orchestrator.language.expressions.guards import NOT_FAILED
 from orchestrator.language.expressions.kinds import ABSENT, as_type, union
 from orchestrator.language.host import StepStatus
 
@@ -59,16 +60,18 @@ class LoopNames(BaseModel):
 class Known:
     """A step that ran before: the type of its output (None where it has none), and whether that may be missing.
 
-    One with a `default:` (`fixed`) always has an output, also where it was not reached.
+    One with a `default:` (`fixed`) always has an output, also where it was not reached. Of one that surely was tried
+    (`tried`), the output is missing only where it failed.
     """
 
     output: Any
     maybe: bool = False
     fixed: bool = False
+    tried: bool = False
 
     def perhaps(self) -> Known:
         """The same where the step may not have been reached."""
-        return self if self.fixed else replace(self, maybe=True)
+        return self if self.fixed else replace(self, maybe=True, tried=False)
 
 
 @dataclass
@@ -91,8 +94,15 @@ class Around:
     def guarded(self, paths: Iterable[tuple[str, ...]]) -> Around:
         """The same where these paths have a value."""
         made = self.copy()
-        made.present |= frozenset(paths)
+        made.learn(paths)
         return made
+
+    def learn(self, paths: Iterable[tuple[str, ...]]) -> None:
+        """From here on these paths have a value; of a step that surely was tried and has not failed, its output."""
+        for path in paths:
+            self.present |= {path}
+            if path[2:] == (NOT_FAILED,) and path[1] in self.known and self.known[path[1]].tried:
+                self.present |= {("steps", path[1]), ("steps", path[1], "output")}
 
     def with_own(self, **names: Any) -> Around:
         """The same with further names."""

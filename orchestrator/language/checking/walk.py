@@ -104,7 +104,7 @@ class Checker(Base):
                 self.warn(here, "never", "never reached: the steps before it always stop", "remove it, or move it up")
                 ended = False
             self.step(step, here, around)
-            around.present |= _present_after(self, step)
+            around.learn(_present_after(self, step))
             ended = always_stops(step)
 
     def step(self, step: Step, path: Path, around: Around) -> None:
@@ -176,7 +176,7 @@ class Checker(Base):
         """What later steps know of it."""
         default = None if isinstance(step, SwitchStep) else step.default
         if default is None:
-            return Known(output, maybe=skipped)
+            return Known(output, maybe=skipped, tried=_surely_tried(step) and step.id not in self.covered)
         if output is None:
             self.say((*path, "default"), "needless", "this step has no output that a `default:` could stand for")
             return Known(None)
@@ -188,6 +188,12 @@ def _may_lack_output(step: Step) -> bool:
     if isinstance(step, ForEachStep) and step.timeout is None:
         return bool(step.when or step.unless)
     return may_be_skipped(step)
+
+
+def _surely_tried(step: Step) -> bool:
+    """Whether the step, once it is reached, either has an output or failed."""
+    tried = isinstance(step, ActionStep | PlaybookStep) and not getattr(step, "detach", False)
+    return tried and not (step.when or step.unless or getattr(step, "optional", False))
 
 
 def _seen_inside(step: Step) -> list[Step]:

@@ -37,7 +37,7 @@ def guards_of(node: nodes.Node) -> Guards:
     if isinstance(node, nodes.CondExpr):
         return Guards(_of_choice(node, lambda part: guards_of(part).holds))
     maker = _GUARDS.get(type(node))
-    return maker(node) if maker else Guards(_needs(node) | _true(node))
+    return maker(node) if maker else Guards(_needs(node) | _true(node), _not_failed(node))
 
 
 def _of_choice(node: nodes.CondExpr, known: Callable[[nodes.Node], Paths]) -> Paths:
@@ -72,6 +72,14 @@ def _true(node: nodes.Node) -> Paths:
     return NO_PATHS if path is None else brought((*path[:-1], "status"), _STATES.get(path[-1]))
 
 
+def _not_failed(node: nodes.Node) -> Paths:
+    """What it brings that a path is not true: that a step has not failed, which is all that one may need to know."""
+    path = path_of(node) or ()
+    return frozenset({(*path[:2], NOT_FAILED)}) if path[:1] == ("steps",) and path[2:] == ("failed",) else NO_PATHS
+
+
+NOT_FAILED = "not failed"
+"""stands in a path for a step of which only that is known: it brings what a step has that surely ran"""
 _STATES = {"ok": "succeeded", "failed": "failed"}
 _BROUGHT = {"succeeded": "output", "failed": "error"}
 """what a step surely has where its status is this word"""
