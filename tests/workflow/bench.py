@@ -103,6 +103,7 @@ class Bench:
     ledger: Ledger | None = None
     site: dict[str, Any] = field(default_factory=dict)
     own: SiteNow | None = None
+    integrations: dict[str, dict[str, Any]] = field(default_factory=lambda: {"bench": {}})
     never_touch: Callable[[], tuple[NeverTouchList, ...]] = tuple
 
     def __post_init__(self) -> None:
@@ -114,7 +115,10 @@ class Bench:
         """What acts on the target, and takes back."""
         products = {"site_lists": site_lists(self.own)} if self.own else {}
         ledger = self.ledger or PostgresLedger(self.engine)
-        return acting(CATALOG, ledger, self.target, lists=self.never_touch, products=products)
+        integrations = {**self.integrations, **{name: {} for name in products}}
+        return acting(
+            CATALOG, ledger, self.target, lists=self.never_touch, products=products, integrations=integrations
+        )
 
     def activities(self) -> Activities:
         """The activities, on the target."""

@@ -17,8 +17,9 @@ from temporalio.testing import ActivityEnvironment
 from orchestrator.actions.list_entries import ListEntries
 from orchestrator.actions.reaper import Reaper
 from orchestrator.actions.site_lists import SiteNow
-from orchestrator.errors import FailureKind
+from orchestrator.errors import FailureKind, Rejected
 from orchestrator.language.host import StepStatus
+from orchestrator.language.model import MOST_DEPTH
 from orchestrator.language.reference_files import ReferenceKeeper
 from orchestrator.workflow import activities, playbook_run
 from orchestrator.workflow.messages import Ask
@@ -359,6 +360,64 @@ async def test_what_is_under_way_goes_on_as_it_began(monkeypatch: pytest.MonkeyP
 
 async def _older(moment: datetime) -> bool:
     return (datetime.now(UTC) - moment).total_seconds() > 3
+
+
+ALL = ["look up 198.51.100.1"] * 2
+OFFICE = {"tz": "Europe/Amsterdam", "hours": {"wednesday": [["08:00", "18:00"]]}}
+
+
+async def test_the_keys_of_an_action_mean_on_the_server_what_they_say(bench: Bench) -> None:
+    """All routes, what a site lacks, how long an effect lasts, what is tried again, what stands in for an output."""
+    bench.integrations = {"edge": {"uses": "bench"}, "inner": {"uses": "bench"}}
+    bench.site = {"lists": {}, "calendars": {"office": OFFICE}}
+
+    def refuse() -> None:
+        if bench.target.asked in (ALL, [*ALL, "look up 198.51.100.9"]):
+            raise Rejected("no")
+
+    bench.target.misbehave = refuse
+    longer = {"value": "(steps.all.output.failed | length) | hours", "at_most": "30m"}
+    steps = [
+        {"id": "all", "action": "intel.lookup_ip", "with": {"ip": "198.51.100.1"}, "all_routes": True},
+        {"id": "none", "action": "intel.lookup_ip", "with": {"ip": "198.51.100.9"}, "on_error": "continue",
+         "retry": {"attempts": 3, "on": ["timeout"]}, "default": {"score": 7}},
+        {"id": "tell", "action": "notify.send", "with": {"channel": "soc", "text": "x"}, "optional": True},
+        {"id": "kept", "action": "firewall.block_ip", "with": {"ip": "198.51.100.2"}, "keep": True,
+         "when": "alert.time is within(calendars.office)"},
+        block("short", "198.51.100.3", **{"for": longer, "unless": "now() is within(calendars.office) and false"}),
+        block("never", "198.51.100.4", unless="alert.time is within(calendars.office)"),
+    ]  # fmt: skip
+    outputs = {"score": "{{ steps.none.output.score }}", "failed": "{{ steps.all.output.failed | map('integration') }}"}
+    at_ten = datetime(2026, 5, 6, 8, tzinfo=UTC)
+    async with bench.worker():
+        result = await bench.run(playbook(steps, outputs=outputs), an_alert(time=at_ten))
+    ends = "SELECT step, round(extract(epoch FROM until - intended_at) / 60) AS minutes FROM tocsin.action"
+    rows = await bench.rows(f"{ends} WHERE capability = 'firewall.block_ip'")
+
+    assert result["outputs"] == {"score": 7, "failed": ["inner"]}
+    states = {"all": "succeeded", "none": "failed", "tell": "skipped", "kept": "succeeded", "short": "succeeded"}
+    assert result["steps"] == {**states, "never": "skipped"}
+    assert bench.target.asked.count("look up 198.51.100.9") == 1
+    assert {(row.step, row.minutes) for row in rows} == {("kept", None), ("short", 30)}
+
+
+@pytest.mark.parametrize(("levels", "ends_well"), [(MOST_DEPTH, True), (MOST_DEPTH + 1, False)])
+async def test_a_chain_of_sub_playbooks_ends_at_the_depth_that_it_may_have(
+    bench: Bench, levels: int, ends_well: bool
+) -> None:
+    """Also one that no checker has seen."""
+    made = playbook([ticket(title="At the bottom")], name="level-0", trigger={})
+    for level in range(1, levels + 1):
+        trigger = {"trigger": {}} if level < levels else {}
+        made = playbook([{"id": "down", "playbook": made.name}], name=f"level-{level}", uses=[made], **trigger)
+    async with bench.worker():
+        handle = await bench.start(made)
+        if ends_well:
+            await handle.result()
+        else:
+            assert (await cause(handle)).message.endswith(f"sub-playbooks are called more than {MOST_DEPTH} deep")
+
+    assert bench.target.asked == (["open At the bottom"] if ends_well else [])
 
 
 async def test_what_a_run_puts_on_a_list_the_next_one_reads(bench: Bench, tmp_path: Path) -> None:
