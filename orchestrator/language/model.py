@@ -349,7 +349,7 @@ class PlaybookDocument(Doc):
         "live", description="`shadow`: writes are rendered, checked and recorded, and not sent"
     )
     priority: Literal["low", "normal", "high"] = Field(
-        "normal", description="whose turn comes first when many runs wait"
+        "normal", description="whose turn comes first when many runs wait for a worker"
     )
     concurrency: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
         None, description="how many runs may be open; more wait, visibly, the most severe first, then the oldest"

@@ -24,6 +24,7 @@ from orchestrator.errors import Unavailable
 from orchestrator.language.program import Playbook
 from orchestrator.workflow.messages import RunStart
 from orchestrator.workflow.search_attributes import of_run
+from orchestrator.workflow.start import priority_of
 from orchestrator.workflow.visible import one_line
 
 log = structlog.get_logger()
@@ -110,6 +111,7 @@ def schedule_of(playbook: Playbook, task_queue: str) -> Schedule:
         task_queue=task_queue,
         static_summary=f"scheduled: {one_line(playbook.title)}"[:190],
         typed_search_attributes=of_run(playbook.name, SEVERITY, playbook.model.mode),
+        priority=priority_of(playbook.document),
     )
     return Schedule(
         action=action,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import orjson
 from temporalio.client import Client
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.common import Priority, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -19,6 +20,8 @@ from orchestrator.workflow.visible import one_line
 LARGEST_SIGNAL = 1_000_000
 """bytes of alerts in one Signal; Temporal refuses payloads above 2 MB"""
 ROUNDS = 20
+TURNS = {"high": 2, "normal": 3, "low": 4}
+"""Temporal's numbers: 1 goes first, 3 is what goes unsaid, 5 goes last"""
 
 
 class TemporalStarter:
@@ -72,6 +75,7 @@ class TemporalStarter:
                 search_attributes=of_run(request.playbook, request.severity, request.mode),
                 static_summary=summary(request),
                 static_details=details(request),
+                priority=priority_of(request.document),
                 request_eager_start=self._eager,
             )
         except WorkflowAlreadyStartedError:
@@ -91,6 +95,11 @@ class TemporalStarter:
                     return False
                 raise refusal(error) from error
         return True
+
+
+def priority_of(document: Mapping[str, Any]) -> Priority:
+    """Whose turn it is first where many runs wait for a worker; what a run calls and does has the same."""
+    return Priority(priority_key=TURNS.get(document.get("priority", "normal"), TURNS["normal"]))
 
 
 def _portions(requests: Sequence[StartRequest]) -> Iterator[list[JoinedAlert]]:

@@ -25,6 +25,7 @@ from orchestrator.workflow import activities, playbook_run
 from orchestrator.workflow.messages import Ask
 from orchestrator.workflow.questions import Questions, Recorded
 from orchestrator.workflow.schedules import Schedules
+from orchestrator.workflow.start import TemporalStarter
 from orchestrator.workflow.sweeper import Sweeper
 from orchestrator.workflow.turns import Turns
 from tests.workflow.bench import Bench, an_alert, ask, block, eventually, metadata, playbook, ticket
@@ -399,6 +400,22 @@ async def test_the_keys_of_an_action_mean_on_the_server_what_they_say(bench: Ben
     assert result["steps"] == {**states, "never": "skipped"}
     assert bench.target.asked.count("look up 198.51.100.9") == 1
     assert {(row.step, row.minutes) for row in rows} == {("kept", None), ("short", 30)}
+
+
+async def test_a_playbook_of_high_priority_has_its_turn_before_those_that_came_earlier(bench: Bench) -> None:
+    """Where many wait for a worker; one of low priority lets those that say nothing pass."""
+    bench.starter = TemporalStarter(bench.client, bench.task_queue, eager=False)
+    waiting = ("low", "normal", "high")
+    for priority in waiting:
+        made = playbook([ticket()], name=priority, priority=priority)
+        for _ in range(12):
+            await bench.start(made)
+    async with bench.worker():
+        await eventually(lambda: bench.rows("SELECT run FROM tocsin.run WHERE ended_at IS NOT NULL OFFSET 35"))
+    begun = [row.playbook for row in await bench.rows("SELECT playbook FROM tocsin.run ORDER BY started_at")]
+    places = {name: sum(place for place, one in enumerate(begun) if one == name) for name in waiting}
+
+    assert places["high"] < places["normal"] < places["low"]
 
 
 @pytest.mark.parametrize(("levels", "ends_well"), [(MOST_DEPTH, True), (MOST_DEPTH + 1, False)])
