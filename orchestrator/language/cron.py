@@ -52,9 +52,15 @@ class Cron:
                 yield from (one for one in self._of(day, zone) if not left_out(one) and one > after)
 
     def disturbed(self, zone: ZoneInfo) -> Iterator[datetime]:
-        """The times on days of a change that the clock leaves out, or shows twice."""
+        """The times on days of a change that the clock leaves out, or shows twice.
+
+        Of a day that has no midnight, which the server leaves out whole where days of the week are asked for, that.
+        """
         for day in days_of_change(zone):
-            if self.on(day):
+            midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
+            if self.on(day) and len(self.weekdays) < 7 and left_out(midnight):
+                yield midnight
+            elif self.on(day):
                 yield from (one for one in self._of(day, zone) if left_out(one) or shown_twice(one))
 
     def _of(self, day: date, zone: ZoneInfo) -> Iterator[datetime]:
@@ -67,7 +73,12 @@ class Cron:
 def days_of_change(zone: ZoneInfo) -> tuple[date, ...]:
     """The days on which the clock is put forward or back, of two years."""
     days = (CHANGES_FROM + timedelta(days=number) for number in range(CHANGES_FOR.days))
-    return tuple(day for day in days if _offset(day, zone) != _offset(day + timedelta(days=1), zone))
+    return tuple(day for day in days if is_of_change(day, zone))
+
+
+def is_of_change(day: date, zone: ZoneInfo) -> bool:
+    """Whether the clock is put forward or back on a day."""
+    return _offset(day, zone) != _offset(day + timedelta(days=1), zone)
 
 
 def _offset(day: date, zone: ZoneInfo) -> timedelta | None:

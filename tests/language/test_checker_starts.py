@@ -92,6 +92,7 @@ def test_a_schedule_is_one_that_comes(words: str, says: str) -> None:
         ('cron: "30 2 * * *", tz: Europe/Amsterdam', "comes once on 2026-10-25, when it shows 02:30 twice"),
         ('cron: "0 2 * * 0", tz: America/New_York', "does not come on 2026-03-08, when it is put forward over 02:00"),
         ('cron: "30 1 * * 0", tz: America/New_York', "comes once on 2026-11-01, when it shows 01:30 twice"),
+        ('cron: "0 8 * * 0", tz: America/Santiago', "does not come on 2026-09-06, when it is put forward over 00:00"),
         ('cron: "0 8 13 * 5"', "comes where both the day of the month and the day of the week fit"),
     ],
 )
@@ -111,6 +112,8 @@ def test_a_schedule_that_comes_otherwise_than_it_looks_is_told_so(words: str, sa
         'cron: "30 2 * * *", tz: Asia/Tokyo',
         'cron: "*/15 * * * *", tz: Europe/Amsterdam',
         'cron: "0 8 1-7 * 1"',
+        'cron: "0 8 * * *", tz: America/Santiago',
+        'cron: "0 8 * * 1", tz: America/Santiago',
         'cron: "0 8 25-31 * fri"',
     ],
 )
