@@ -39,6 +39,15 @@ class Cron:
     months: tuple[int, ...]
     weekdays: tuple[int, ...]
 
+    @property
+    def spelled(self) -> str:
+        """The five fields as lists of what they may be: of ranges that end with Sunday the server loses the Sunday."""
+        fields = (self.minutes, self.hours, self.days, self.months, self.weekdays)
+        return " ".join(
+            "*" if len(one) == size else ",".join(map(str, one))
+            for one, size in zip(fields, (60, 24, 31, 12, 7), strict=True)
+        )
+
     def on(self, day: date) -> bool:
         """Whether it comes on a day."""
         return day.month in self.months and day.day in self.days and day.isoweekday() % 7 in self.weekdays

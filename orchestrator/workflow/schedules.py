@@ -21,6 +21,7 @@ from temporalio.client import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from orchestrator.errors import Unavailable
+from orchestrator.language.cron import parse_cron
 from orchestrator.language.program import Playbook
 from orchestrator.workflow.messages import RunStart
 from orchestrator.workflow.search_attributes import of_run
@@ -115,7 +116,15 @@ def schedule_of(playbook: Playbook, task_queue: str) -> Schedule:
     )
     return Schedule(
         action=action,
-        spec=ScheduleSpec(cron_expressions=[wanted.cron], time_zone_name=wanted.tz),
+        spec=ScheduleSpec(cron_expressions=[_spelled(wanted.cron)], time_zone_name=wanted.tz),
         # a run that waits for people must not keep the next one from starting; `concurrency` is the playbook's word
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.ALLOW_ALL, catchup_window=CATCH_UP[wanted.missed]),
     )
+
+
+def _spelled(cron: str) -> str:
+    """As the server cannot misread it; what an earlier release let pass stays what it is."""
+    try:
+        return parse_cron(cron).spelled
+    except ValueError:
+        return cron

@@ -101,6 +101,13 @@ async def test_the_checker_reckons_as_the_server_does(bench: Bench) -> None:
     assert offsets >= 10
 
 
+async def test_every_day_of_the_week_is_every_day_however_it_is_written(bench: Bench) -> None:
+    """The server, told `1-7` as it stands, would never start anything on a Sunday."""
+    for days in ("1-7", "0-6", "mon-sat,sun", "0-7"):
+        told = await coming(bench, days, f"0 8 * * {days}", "UTC")
+        assert {one.isoweekday() for one in told} == set(range(1, 8)), days
+
+
 async def test_a_time_that_the_clock_leaves_out_does_not_come(bench: Bench) -> None:
     """On the last Sunday of March there is no half past two in Amsterdam; in October there is one run, not two."""
     assert await coming(bench, "march", "30 2 25-31 3 0", "Europe/Amsterdam") == []
