@@ -48,6 +48,7 @@ from orchestrator.workflow.activities import Activities
 from orchestrator.workflow.claims import Claims
 from orchestrator.workflow.messages import Ask
 from orchestrator.workflow.questions import Questions, Recorded
+from orchestrator.workflow.turns import Turns
 from tests.workflow.bench import CATALOG, NOBODY, Bench
 
 CAPABILITIES = CATALOG.capabilities
@@ -188,9 +189,11 @@ class Answering(Questions):
         self._known: set[str] = set()
         self.answers: set[asyncio.Task[None]] = set()
 
-    async def ask(self, ask: Ask, digest: str, requests: Sequence[CanonicalRequest], card: str) -> Recorded:
+    async def ask(
+        self, ask: Ask, digest: str, requests: Sequence[CanonicalRequest], card: str, execution: str
+    ) -> Recorded:
         """Record the question, and answer it."""
-        recorded = await super().ask(ask, digest, requests, card)
+        recorded = await super().ask(ask, digest, requests, card, execution)
         auto = not isinstance(ask.request, AskRequest) and ask.request.auto_reason is not None
         if digest not in self._known and not auto:
             self._known.add(digest)
@@ -267,5 +270,6 @@ def activities(bench: Bench, rehearsal: Rehearsal) -> Activities:
         claims=Claims(bench.engine),
         questions=Answering(bench.engine, bench.client, rehearsal),
         people=NOBODY,
+        turns=Turns(bench.client, bench.engine),
         site=rehearsal.site,
     )

@@ -100,7 +100,7 @@ def _undone(test: Test, world: World) -> Iterator[str]:
     if wanted is None:
         return
     if len(wanted) != len(undone) or any(one not in hold.names for one, hold in zip(wanted, undone, strict=True)):
-        yield _both("undone", wanted, [hold.path[-1] if len(hold.steps) == 1 else hold.names[0] for hold in undone])
+        yield _both("undone", wanted, [hold.names[0] for hold in undone])
 
 
 def _outputs(wanted: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[str]:
