@@ -1,17 +1,18 @@
 """The gateway: the one path of every action, whatever the playbook and whatever the product.
 
-route -> validate -> mode -> rails -> ledger: kill switch and intent -> send -> reconcile -> ledger: outcome -> result.
+route -> validate -> rails -> mode -> ledger: kill switch, policy and intent -> send -> reconcile -> ledger: outcome
+-> result.
 """
 
 from __future__ import annotations
 
 import asyncio
 import difflib
+import itertools
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import orjson
 from pydantic import ValidationError
@@ -20,6 +21,7 @@ from orchestrator.actions.canonical import CanonicalRequest, ledger_key, paramet
 from orchestrator.actions.catalog import AnyCapability
 from orchestrator.actions.kill_switch import Halted
 from orchestrator.actions.ledger import UNDO, Ending, Entry, Ledger, Outcome, Verdict
+from orchestrator.actions.modes import Modes
 from orchestrator.actions.rails import Rail
 from orchestrator.actions.sending import Sender, Shipment
 from orchestrator.actions.site import Configured, Site
@@ -34,6 +36,7 @@ from orchestrator.language.host import (
     StepStatus,
     Trace,
 )
+from orchestrator.policy.in_force import Ruled
 
 GLANCE = 5.0
 """seconds that a target has to show how it is, before anything is sent"""
@@ -61,14 +64,14 @@ class Gateway:
         ledger: Ledger,
         sender: Sender,
         rails: Sequence[Rail],
-        mode: Literal["live", "shadow"] = "live",
+        modes: Modes | None = None,
     ) -> None:
         self._capabilities = capabilities
         self._site = site
         self._ledger = ledger
         self._sender = sender
         self._rails = rails
-        self._mode = mode
+        self._modes = modes or Modes()
 
     async def act(self, context: RunContext, call: ActionCall, traces: tuple[Trace, ...]) -> ActionOutcome:
         """Carry out one attempt of an action at every integration that its route names."""
@@ -148,17 +151,22 @@ class Gateway:
     ) -> ActionOutcome:
         """What the rails let pass, as far as the ledger does; raises `Halted` where a kill switch is thrown."""
         configured, request = shipment.to, shipment.request
-        shadow = capability.effect.mutates and "shadow" in (context.mode, self._mode) and UNDO not in call.path
-        entry = self._entry(context, call, shipment, "shadow" if shadow else "live")
-        verdict, asked_at = await self._intended(lambda: self._held(entry, shipment, capability), events)
+
+        async def look(anew: bool) -> Entry:
+            ruled = await self._modes.of(context, request, capability.effect, anew=anew)
+            return await self._held(self._entry(context, call, shipment, ruled), shipment, capability)
+
+        verdict, asked_at = await self._intended(look, events)
         if verdict.verdict == "busy":
             return failed(FailureKind.CONFLICT, f"{request.target} is being released just now", configured)
+        if verdict.verdict == "stale":
+            return failed(FailureKind.CONFLICT, "the policy changes faster than it can be gone by", configured)
         if verdict.parameters is not None:
             shipment = as_recorded(shipment, call, capability, verdict.parameters)
-        shipment = replace(shipment, permit=partial(self._permit, context, call, shipment.request, capability.effect))
+        shipment = replace(shipment, permit=self._permitting(context, call, shipment, verdict))
         if verdict.verdict == "replay":
             outcome = outcome_of(verdict, verdict.integration)
-        elif shadow:
+        elif verdict.mode == "shadow":
             outcome = await self._shadowed(shipment, capability, verdict)
         else:
             outcome = outcome_of(await self._sender.carry_out(shipment, verdict, asked_at), configured.name)
@@ -179,19 +187,24 @@ class Gateway:
             prior = None  # the send will show whether it answers; what cannot be known is taken for not there
         return entry.model_copy(update={"shared": shared, "prior": prior, "ended": ended})
 
-    async def _intended(self, look: Callable[[], Awaitable[Entry]], events: Sequence[Event]) -> tuple[Verdict, float]:
+    async def _intended(
+        self, look: Callable[[bool], Awaitable[Entry]], events: Sequence[Event]
+    ) -> tuple[Verdict, float]:
         """What the ledger says, and when it was asked; waits while the effect is being taken back, and looks anew then.
+
+        It looks anew too where the policy is another one by now than the intent was made under.
 
         Raises `Halted` where a kill switch is thrown.
         """
-        waited = 0.0
+        waited, anew = 0.0, False
         while True:
-            entry = await look()
+            entry = await look(anew)
             asked_at = self._sender.clock()
             verdict = await self._ledger.intend(entry, events)
             if verdict.switch is not None:
                 raise Halted(verdict.switch)
-            if verdict.verdict != "busy" or waited > PATIENCE:
+            anew = verdict.verdict == "stale"
+            if verdict.verdict not in ("busy", "stale") or waited > PATIENCE:
                 return verdict, asked_at
             pause = min(AGAIN, max(verdict.wait, 0.02))
             await self._sender.sleep(pause)
@@ -243,7 +256,37 @@ class Gateway:
             await self._ledger.note([refused(context, call, refusal, request)])
             raise
 
-    def _entry(self, context: RunContext, call: ActionCall, shipment: Shipment, mode: str) -> Entry:
+    def _permitting(
+        self, context: RunContext, call: ActionCall, shipment: Shipment, verdict: Verdict
+    ) -> Callable[[], Awaitable[None]]:
+        """What is asked directly before each send: the standing rails, and before a further one whether it is live yet.
+
+        The first one is in the mode that the ledger has recorded with the intent.
+        """
+        sends = itertools.count(0 if verdict.verdict == "send" else 1)
+
+        async def permit() -> None:
+            await self._permit(context, call, shipment.request, shipment.effect)
+            if next(sends):
+                await self._still_live(context, call, shipment.request, shipment.effect)
+
+        return permit
+
+    async def _still_live(
+        self, context: RunContext, call: ActionCall, request: CanonicalRequest, effect: Effect
+    ) -> None:
+        ruled = await self._modes.of(context, request, effect)
+        if ruled.mode.mode == "shadow":
+            refusal = RefusedByPolicy(f"step {call.step}: in shadow by now, by {ruled.mode.why}")
+            await self._ledger.note([refused(context, call, refusal, request)])
+            raise refusal
+
+    async def shadowed(self, context: RunContext, requests: Sequence[CanonicalRequest]) -> tuple[str, ...]:
+        """For each of these what keeps it from being sent as the policy is now; empty where nothing does."""
+        found = [await self._modes.of(context, one, self._capabilities[one.capability].effect) for one in requests]
+        return tuple(one.mode.why for one in found)
+
+    def _entry(self, context: RunContext, call: ActionCall, shipment: Shipment, ruled: Ruled) -> Entry:
         request = shipment.request
         return Entry(
             key=shipment.key,
@@ -259,7 +302,9 @@ class Gateway:
             target=request.target,
             parameters=request.parameters,
             parameters_digest=parameters_digest(request),
-            mode=mode,
+            mode=ruled.mode.mode,
+            mode_why=ruled.mode.why,
+            policy=ruled.digest,
             approval=call.approval,
             expires=call.expires,
             attempt=call.attempt,

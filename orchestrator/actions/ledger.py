@@ -65,7 +65,8 @@ class Entry(Data):
 
     `seen` is how many joined alerts it was rendered with. `shared` names the effect that a reversible action is a hold
     on, and `prior` is the state that was found before it, where the target can show that; `ended` is what the ledger
-    said of the effect directly before that look.
+    said of the effect directly before that look. `policy` is the digest of the policy that decided its mode, and
+    `mode_why` the line that makes it shadow.
     """
 
     key: str
@@ -82,6 +83,8 @@ class Entry(Data):
     parameters: dict[str, Any]
     parameters_digest: str
     mode: str
+    mode_why: str = ""
+    policy: str | None = None
     approval: str | None
     expires: float | None
     attempt: int
@@ -107,13 +110,15 @@ class Verdict(Ending):
     """What the ledger says to an intent.
 
     `send`: go, before `send_before`. `replay`: it has ended, here is what came of it. `open`: an earlier send has no
-    outcome; it may still leave for `wait` seconds. `busy`: the effect is being taken back; ask again. `halted`: the
-    kill switch `switch` is thrown; ask again. `lost`: somebody else took the resend. `parameters` are those that the
-    key was recorded with first, where they differ from the ones asked for: only those may be sent. `seen` is how many
-    joined alerts the recorded ones were rendered with.
+    outcome; it may still leave for `wait` seconds. `busy`: the effect is being taken back; ask again. `stale`: another
+    policy is in force than the one that it was decided under; decide anew. `halted`: the kill switch `switch` is
+    thrown; ask again. `lost`: somebody else took the resend. `mode` is the one that stands on record. `parameters` are
+    those that the key was recorded with first, where they differ from the ones asked for: only those may be sent.
+    `seen` is how many joined alerts the recorded ones were rendered with.
     """
 
-    verdict: Literal["send", "replay", "open", "busy", "halted", "lost"]
+    verdict: Literal["send", "replay", "open", "busy", "stale", "halted", "lost"]
+    mode: str = "live"
     switch: Switch | None = None
     sends: int = 0
     until: datetime | None = None

@@ -25,7 +25,8 @@ class RunContext(Record):
 
     `run` is the run's own name: `PLAYBOOK/a/ALERT` for a run that an alert started, whatever its workflow id. `event`
     is what ledger keys begin with: the alert key, or the request or scheduled time. `within` is what comes before the
-    path of a step there: for a sub-playbook, the versions and paths of the steps that called it.
+    path of a step there: for a sub-playbook, the versions and paths of the steps that called it. `mode_why` says what
+    makes it shadow.
     """
 
     run: str
@@ -35,6 +36,7 @@ class RunContext(Record):
     workflow_id: str
     first_run_id: str
     mode: Literal["live", "shadow"] = "live"
+    mode_why: str = ""
     requester: str | None = None
     case: str | None = None
     within: tuple[str, ...] = ()

@@ -81,7 +81,7 @@ async def run_sub(start: RunStart, playbook: Playbook, call: SubCall) -> SubOutc
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             retry_policy=ONCE,
             search_attributes=of_run(sub.name, call.severity, start.mode),
-            static_summary=one_line(f"{call.severity}: {sub.title}")[:190],
+            static_summary=one_line(f"{_shadow(start)}{call.severity}: {sub.title}")[:190],
         )
     except WorkflowAlreadyStartedError:
         # the caller was reset: what the child did stands, and what it came to is asked for
@@ -93,6 +93,10 @@ async def run_sub(start: RunStart, playbook: Playbook, call: SubCall) -> SubOutc
     if call.detach:
         return SubOutcome(status=StepStatus.SUCCEEDED)
     return await _ended(handle)
+
+
+def _shadow(start: RunStart) -> str:
+    return "shadow, " if start.mode == "shadow" else ""
 
 
 async def _ended(handle: Any) -> SubOutcome:
