@@ -193,7 +193,7 @@ class Activities:
         digest = digest_shown(ask.context, ask.request.path, requests, _after_reset(ask.original_run_id))
         shadowed = await self._gateway.shadowed(ask.context, requests)
         card = card_of(ask.context, ask.request, requests, digest, shadowed)
-        return _asked(digest, await self._questions.ask(ask, digest, requests, card))
+        return _asked(digest, await self._questions.ask(ask, digest, requests, card, shadowed))
 
     async def _question(self, ask: Ask, request: AskRequest) -> Asked:
         digest = question_digest(ask.context, request, _after_reset(ask.original_run_id))

@@ -20,8 +20,10 @@ from orchestrator.workflow.approval import Judged, Question, silence, state_of
 from orchestrator.workflow.messages import Ask, SignalSeen
 
 ASK = text("""
-INSERT INTO tocsin.approval (id, run, playbook, workflow_id, first_run_id, step, digest, request, card, deadline)
-VALUES (:id, :run, :playbook, :workflow_id, :first_run_id, :step, :digest, CAST(:request AS jsonb), :card, :deadline)
+INSERT INTO tocsin.approval (id, run, playbook, workflow_id, first_run_id, step, digest, request, card, deadline,
+    shadowed)
+VALUES (:id, :run, :playbook, :workflow_id, :first_run_id, :step, :digest, CAST(:request AS jsonb), :card, :deadline,
+    CAST(:shadowed AS jsonb))
 ON CONFLICT (id) DO NOTHING RETURNING 1
 """)
 STORED = text("SELECT state, decision, deadline, card FROM tocsin.approval WHERE id = :id FOR UPDATE")
@@ -120,14 +122,19 @@ class Questions:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def ask(self, ask: Ask, digest: str, requests: Sequence[CanonicalRequest], card: str) -> Recorded:
-        """Record the question, with its decision where there is one already or nobody has to be asked."""
+    async def ask(
+        self, ask: Ask, digest: str, requests: Sequence[CanonicalRequest], card: str, shadowed: Sequence[str] = ()
+    ) -> Recorded:
+        """Record the question, with its decision where there is one already or nobody has to be asked.
+
+        `shadowed` says of each request what keeps it from being sent, if anything does.
+        """
         context, request, approval = ask.context, ask.request, approval_id(digest)
         shown = [one.model_dump(mode="json") for one in requests]
         row = {
             "id": approval, "run": context.run, "playbook": context.playbook, "workflow_id": context.workflow_id,
             "first_run_id": context.first_run_id, "step": request.step, "digest": digest, "request": to_json(shown),
-            "card": storable(card), "deadline": request.deadline,
+            "card": storable(card), "deadline": request.deadline, "shadowed": to_json(list(shadowed)),
         }  # fmt: skip
         async with transaction(self._engine) as connection:
             if (await connection.execute(ASK, row)).first() is None:

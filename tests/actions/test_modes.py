@@ -188,8 +188,7 @@ async def test_what_was_sent_and_not_answered_is_looked_up_and_not_sent_again_in
         target.misbehave = lambda: None
 
     target.misbehave = drop
-    made = acting(catalog, ledger, target, policy=door(engine), sending={"sleep": change})
-    made.gateway._modes._policy._clock = iter(range(0, 1000, 2)).__next__  # type: ignore[attr-defined]
+    made = acting(catalog, ledger, target, policy=door(engine, forgetful=True), sending={"sleep": change})
 
     outcome = await made.gateway.act(context(), block(), ())
 

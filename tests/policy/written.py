@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from orchestrator.policy.in_force import Recorded
@@ -18,6 +20,7 @@ async def put(engine: AsyncEngine, text: str) -> None:
     await PolicyStore(engine, by="a test").put(policy)
 
 
-def door(engine: AsyncEngine) -> Recorded:
-    """What the rails of a process ask: it believes what it saw last for as long as the ledger does."""
-    return Recorded(PolicyStore(engine), clock=lambda: 0.0)
+def door(engine: AsyncEngine, *, forgetful: bool = False) -> Recorded:
+    """What rails ask: it believes what it saw last while the ledger does; a `forgetful` one looks each time."""
+    moments = itertools.count(0, 10)
+    return Recorded(PolicyStore(engine), clock=(lambda: next(moments)) if forgetful else lambda: 0.0)

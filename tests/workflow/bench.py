@@ -20,6 +20,7 @@ from temporalio.client import Client, WorkflowHandle
 from orchestrator.actions.acting import Acting
 from orchestrator.actions.catalog import scan
 from orchestrator.actions.ledger import Ledger, PostgresLedger
+from orchestrator.actions.modes import Modes
 from orchestrator.alerts.alert import Alert
 from orchestrator.alerts.record import Batch, PostgresRecorder, Received
 from orchestrator.alerts.requests import StartRequest
@@ -28,6 +29,7 @@ from orchestrator.audit.reading import about
 from orchestrator.language.never_touch import NeverTouchList
 from orchestrator.language.program import Playbook
 from orchestrator.matching.choose import PlaybooksInForce
+from orchestrator.policy.in_force import PolicyInForce
 from orchestrator.settings import WorkerSettings
 from orchestrator.workflow.activities import Activities
 from orchestrator.workflow.approval import People, names
@@ -36,6 +38,7 @@ from orchestrator.workflow.questions import ApprovalRow, Questions
 from orchestrator.workflow.start import TemporalStarter
 from orchestrator.workflow.worker import make_worker
 from tests.actions.bench_target import Target, acting
+from tests.policy.written import door
 
 CATALOG = scan()
 NOBODY: People = names([])
@@ -101,15 +104,19 @@ class Bench:
     ledger: Ledger | None = None
     site: dict[str, Any] = field(default_factory=dict)
     never_touch: Callable[[], tuple[NeverTouchList, ...]] = tuple
+    policy: PolicyInForce | None = None
 
     def __post_init__(self) -> None:
-        self.starter = TemporalStarter(self.client, self.task_queue, eager=self.eager)
+        self.policy = self.policy or door(self.engine, forgetful=True)
+        self.modes = Modes(self.policy)
+        self.starter = TemporalStarter(self.client, self.task_queue, eager=self.eager, modes=self.modes)
         self.questions = Questions(self.engine)
         self.recorder = PostgresRecorder(self.engine)
 
     def acting(self) -> Acting:
         """What acts on the target, and takes back."""
-        return acting(CATALOG, self.ledger or PostgresLedger(self.engine), self.target, lists=self.never_touch)
+        ledger = self.ledger or PostgresLedger(self.engine)
+        return acting(CATALOG, ledger, self.target, lists=self.never_touch, policy=self.policy)
 
     def activities(self) -> Activities:
         """The activities, on the target."""
@@ -122,6 +129,7 @@ class Bench:
             questions=self.questions,
             people=self.people,
             site=lambda names: self.site,
+            modes=self.modes,
         )
 
     @asynccontextmanager
