@@ -37,7 +37,7 @@ from orchestrator.audit.relay import Relay
 from orchestrator.audit.sequencer import Sequencer
 from orchestrator.errors import FilesRefused
 from orchestrator.language.loader import Loaded, Read, check_all, files_of, load_playbooks
-from orchestrator.language.reference_files import ReferenceKeeper
+from orchestrator.language.reference_files import ReferenceKeeper, load_reference
 from orchestrator.local.endpoints import Endpoints
 from orchestrator.matching.choose import PlaybooksInForce
 from orchestrator.policy.file import find_policy
@@ -87,7 +87,14 @@ class Tocsin:
         guard = never_touch_of(self.settings, self.endpoints, self.catalog, self.reference)
         capabilities, mode = self.catalog.capabilities, self.settings.mode
         return build_acting(
-            capabilities, self.site, ledger, Sender(ledger), never_touch=guard, policy=self.policy(), mode=mode
+            capabilities,
+            self.site,
+            ledger,
+            Sender(ledger),
+            never_touch=guard,
+            policy=self.policy(),
+            reference=self.reference.current,
+            mode=mode,
         )
 
     def worker(self) -> Worker:
@@ -192,7 +199,9 @@ def known_here(settings: Settings, catalog: Catalog) -> Known:
     """What a policy can name here; integrations only where any are configured, since a checkout alone has none."""
     effects = {name: one.effect for name, one in catalog.capabilities.items()}
     playbooks = {path.stem for path in files_of(settings.playbooks)}
-    return Known(effects, playbooks, set(settings.integrations) or None)
+    lists = {name: one.type.value for name, one in load_reference(settings.playbooks).data.lists.items()}
+    groups = {group for person in settings.approvals.people for group in person.groups}
+    return Known(effects, playbooks, set(settings.integrations) or None, lists=lists, groups=groups or None)
 
 
 def load(settings: Settings, catalog: Catalog) -> Loaded:
@@ -211,7 +220,16 @@ async def acting_alone(settings: Settings, endpoints: Endpoints) -> AsyncIterato
         yield (
             engine,
             site,
-            build_acting(capabilities, site, ledger, Sender(ledger), never_touch=guard, policy=policy, mode=mode),
+            build_acting(
+                capabilities,
+                site,
+                ledger,
+                Sender(ledger),
+                never_touch=guard,
+                policy=policy,
+                reference=reference.current,
+                mode=mode,
+            ),
         )
 
 

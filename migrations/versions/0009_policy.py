@@ -50,5 +50,5 @@ def upgrade() -> None:
     op.execute("ALTER TABLE tocsin.action ADD COLUMN policy text, ADD COLUMN mode_why text")
     op.execute("CREATE INDEX action_shadowed ON tocsin.action (intended_at) WHERE mode = 'shadow'")
     op.execute("ALTER TABLE tocsin.run ADD COLUMN mode_why text")
-    # for each request of the card, what kept it from being sent when people were asked
-    op.execute("ALTER TABLE tocsin.approval ADD COLUMN shadowed jsonb")
+    # for each request of the card, what kept it from being sent when people were asked; and what the site demanded
+    op.execute("ALTER TABLE tocsin.approval ADD COLUMN shadowed jsonb, ADD COLUMN demanded text")

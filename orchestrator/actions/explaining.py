@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from orchestrator.actions.canonical import CanonicalRequest
 from orchestrator.actions.catalog import AnyCapability
+from orchestrator.actions.demands import DemandedApprovals
 from orchestrator.actions.kill_switch import Switch
 from orchestrator.actions.modes import PERSON, Modes
 from orchestrator.actions.never_touch import NeverTouch
@@ -58,7 +59,8 @@ class Explained:
 class Explainer:
     """Asks the rails themselves: what is explained is what would happen."""
 
-    def __init__(self, engine: AsyncEngine, never_touch: NeverTouch, modes: Modes) -> None:
+    def __init__(self, engine: AsyncEngine, never_touch: NeverTouch, modes: Modes, demands: DemandedApprovals) -> None:
+        self._demands = demands
         self._engine = engine
         self._never_touch = never_touch
         self._modes = modes
@@ -76,6 +78,7 @@ class Explainer:
                 touched,
                 await self._mode(context, request, capability.effect),
                 await self._switch(context, request, capability.effect),
+                await self._demanded(context, request, capability, value),
                 _irreversible(capability.effect),
             ]
             found.append(Explained(to.name, tuple(one for one in told if one is not None)))
@@ -107,6 +110,18 @@ class Explainer:
         if thrown is None:
             return Told("kill_switch", "passes", "none is thrown for it")
         return Told("kill_switch", "halts", str(Switch.model_validate(thrown)))
+
+    async def _demanded(
+        self, context: RunContext, request: CanonicalRequest, capability: AnyCapability, value: Any
+    ) -> Told | None:
+        if not capability.effect.mutates or context.playbook == PERSON:
+            return None
+        ruled = await self._modes.of(context, request, capability.effect)
+        named = {capability.target: value} if capability.target else {}
+        wanted = await self._demands.wanted(ruled.policy, context.playbook, request, named)
+        if wanted is None:
+            return Told("approval", "passes", "the policy demands none that the playbook does not ask for itself")
+        return Told("approval", "asks", wanted.line)
 
 
 def typed_target(capability: AnyCapability, target: str) -> Any:

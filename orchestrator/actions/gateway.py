@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from orchestrator.actions.canonical import CanonicalRequest, ledger_key, parameters_digest
 from orchestrator.actions.catalog import AnyCapability
+from orchestrator.actions.demands import ApprovalWanted, DemandedApprovals
 from orchestrator.actions.kill_switch import Halted
 from orchestrator.actions.ledger import UNDO, Ending, Entry, Ledger, Outcome, Verdict
 from orchestrator.actions.modes import Modes
@@ -65,7 +66,9 @@ class Gateway:
         sender: Sender,
         rails: Sequence[Rail],
         modes: Modes | None = None,
+        demands: DemandedApprovals | None = None,
     ) -> None:
+        self._demands = demands or DemandedApprovals(ledger)
         self._capabilities = capabilities
         self._site = site
         self._ledger = ledger
@@ -84,6 +87,10 @@ class Gateway:
         if not routes:
             await self._ledger.note([*events, skipped(context, call)])
             return ActionOutcome(status=StepStatus.SKIPPED, seen=call.seen)
+        try:
+            await self._all_approved(context, call, asked, routes)
+        except ApprovalWanted as missing:  # one that has to wait holds up the others: people see all of them
+            return await self._wanted(call, events, missing)
         first, *rest = [
             self._at(context, call, asked, configured, events if place == 0 else [])
             for place, configured in enumerate(routes)
@@ -137,9 +144,46 @@ class Gateway:
             return await self._refused(context, call, events, refusal, request)
         try:
             return await self._allowed(context, call, capability, shipment, events)
+        except ApprovalWanted as missing:
+            return await self._wanted(call, events, missing)
         except Halted as halted:  # the ledger has recorded it
             outcome = failed(halted.kind, halted.message, configured)
             return outcome.model_copy(update={"halted": halted.message, "seen": call.seen})
+
+    async def _all_approved(
+        self, context: RunContext, call: ActionCall, asked: Validated, routes: Sequence[Configured]
+    ) -> None:
+        """Raise `ApprovalWanted` where the policy demands an approval at any of these, and it was not given."""
+        for one in routes if asked.capability.effect.mutates else ():
+            request = canonical(call, *asked, one.name)
+            ruled = await self._modes.of(context, request, asked.capability.effect)
+            try:
+                await self._approved(context, call, request, asked.capability, ruled)
+            except ApprovalWanted:
+                if await self._stands(context, call, request, asked.capability.effect):
+                    raise
+
+    async def _stands(self, context: RunContext, call: ActionCall, request: CanonicalRequest, effect: Effect) -> bool:
+        """Whether no standing rail refuses it: nobody is asked about what is refused whatever they say."""
+        try:
+            for rail in self._rails:
+                if rail.standing:
+                    await rail.check(context, call, request, effect)
+        except RefusedByPolicy:
+            return False
+        return True
+
+    async def _approved(
+        self, context: RunContext, call: ActionCall, request: CanonicalRequest, capability: AnyCapability, ruled: Ruled
+    ) -> None:
+        """Raise `ApprovalWanted`; of what is not sent anyhow nobody is asked."""
+        if ruled.mode.mode == "live":
+            await self._demands.check(ruled.policy, context, request, capability, call.approval)
+
+    async def _wanted(self, call: ActionCall, events: Sequence[Event], missing: ApprovalWanted) -> ActionOutcome:
+        await self._ledger.note(events)  # that people are asked, and why, stands with the question
+        outcome = failed(missing.kind, missing.message, None)
+        return outcome.model_copy(update={"wanted": missing.wanted, "seen": call.seen})
 
     async def _allowed(
         self,
@@ -154,6 +198,7 @@ class Gateway:
 
         async def look(anew: bool) -> Entry:
             ruled = await self._modes.of(context, request, capability.effect, anew=anew)
+            await self._approved(context, call, request, capability, ruled)
             return await self._held(self._entry(context, call, shipment, ruled), shipment, capability)
 
         verdict, asked_at = await self._intended(look, events)
@@ -304,7 +349,7 @@ class Gateway:
             parameters_digest=parameters_digest(request),
             mode=ruled.mode.mode,
             mode_why=ruled.mode.why,
-            policy=ruled.digest,
+            policy=ruled.policy.digest,
             approval=call.approval,
             expires=call.expires,
             attempt=call.attempt,

@@ -21,7 +21,9 @@ INTEND = text("SELECT tocsin.intend(CAST(:entry AS jsonb), CAST(:traces AS jsonb
 RESEND = text("SELECT tocsin.resend(:key, :sends, :within, :why)")
 CONCLUDE = text("SELECT tocsin.conclude(:key, CAST(:outcome AS jsonb))")
 RECORD_ALL = text("SELECT tocsin.record_all(CAST(:events AS jsonb))")
-APPROVAL = text("SELECT run, first_run_id, state, request FROM tocsin.approval WHERE id = :id")
+APPROVAL = text("""
+SELECT run, first_run_id, state, request, demanded, decision->>'by' AS by FROM tocsin.approval WHERE id = :id
+""")
 
 
 UNDO = "~undo"
@@ -178,12 +180,17 @@ class TakeBack(Data):
 
 
 class Approved(Data):
-    """An approval as it stands: whose run it was given to, and the requests that it covers."""
+    """An approval as it stands: whose run it was given to, and the requests that it covers.
+
+    `by` is who decided, nobody where it passed by itself; `demanded` is the key of what the site demanded with it.
+    """
 
     run: str
     first_run_id: str
     state: str
     request: list[dict[str, Any]]
+    by: str | None = None
+    demanded: str | None = None
 
 
 class Ledger(Protocol):

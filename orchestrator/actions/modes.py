@@ -8,6 +8,7 @@ from orchestrator.contract import Effect
 from orchestrator.language.host import RunContext
 from orchestrator.policy.in_force import Fixed, PolicyInForce, Ruled
 from orchestrator.policy.modes import Asked, Decided
+from orchestrator.policy.policy import DEFAULT
 from orchestrator.policy.section import Line, Mode
 
 PERSON = "(a person)"
@@ -34,10 +35,10 @@ class Modes:
         """
         own = self._own(context.mode, context.mode_why or "asked for in shadow")
         if not effect.mutates or (UNDO in request.path and context.mode == "live"):
-            return Ruled(None, Decided())
+            return Ruled(DEFAULT, Decided())
         playbook = context.playbook if context.playbook != PERSON else None
         ruled = await self._policy.ruled(Asked(playbook, request.integration, request.capability), anew=anew)
-        return Ruled(ruled.digest, Decided((*own, *ruled.mode.lines)))
+        return Ruled(ruled.policy, Decided((*own, *ruled.mode.lines)))
 
     def _own(self, mode: Mode, why: str) -> tuple[Line, ...]:
         run = (Line(why, origin="the run"),) if mode == "shadow" else ()

@@ -18,6 +18,7 @@ from orchestrator.cli.console import as_json, complain, plain, say, table
 from orchestrator.cli.operator import me
 from orchestrator.contract.durations import format_duration, parse_duration
 from orchestrator.errors import TocsinError
+from orchestrator.language.host import ActionOutcome, StepStatus
 from orchestrator.local.endpoints import current_endpoints
 from orchestrator.policy.operators import Verb
 from orchestrator.policy.permission import permit
@@ -126,8 +127,15 @@ async def release(name: str = "", *, all_of: str = "", why: str = "", json: bool
 async def _hold(name: str, seconds: float | None, why: str, *, json: bool) -> None:
     async with _hands("keep" if seconds is None else "extend", name) as (hands, found):
         outcomes = [(one, await hands.hold(one, seconds, why)) for one in named(found, name)]
-    told = [{"name": one.name, "error": how.error.message if how.error else None} for one, how in outcomes]
+    told = [{"name": one.name, "error": _why_not(how)} for one, how in outcomes]
     _tell(told, "held until it is released" if seconds is None else f"held for {format_duration(seconds)}", json=json)
+
+
+def _why_not(outcome: ActionOutcome) -> str | None:
+    """Why it is not held; None where it is."""
+    if outcome.status is StepStatus.SHADOWED:
+        return "in shadow: recorded and not sent, so it is not held; see `tocsin policy explain`"
+    return outcome.error.message if outcome.error else None
 
 
 @asynccontextmanager

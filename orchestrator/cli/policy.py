@@ -11,7 +11,9 @@ from typing import Any
 from cyclopts import App
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from orchestrator.actions.demands import DemandedApprovals
 from orchestrator.actions.explaining import Explained, Explainer, asking
+from orchestrator.actions.ledger import PostgresLedger
 from orchestrator.actions.modes import Modes
 from orchestrator.audit.database import make_engine
 from orchestrator.bootstrap import at_the_site, known_here, never_touch_of
@@ -95,7 +97,9 @@ async def explain(
             _named("integration", integration, {one.name for one in routes})
             routes = [one for one in routes if one.name == integration]
         modes = Modes(Recorded(PolicyStore(engine)), settings.mode)
-        explainer = Explainer(engine, never_touch_of(settings, endpoints, catalog, reference), modes)
+        demands = DemandedApprovals(PostgresLedger(engine), reference.current)
+        guard = never_touch_of(settings, endpoints, catalog, reference)
+        explainer = Explainer(engine, guard, modes, demands)
         found = await explainer.explain(catalog.capabilities[capability], target, routes, context)
     if json:
         as_json([{"becomes": one.becomes, **asdict(one)} for one in found])

@@ -106,12 +106,26 @@ class ActionCall(Record):
     seen: int = 0
 
 
+class Wanted(Record):
+    """An approval that the site demands before an action is sent: by which line, who may answer, until when.
+
+    `key` says who has to answer: what was approved under the same satisfies it. `within` is in seconds.
+    """
+
+    line: str
+    key: str
+    group: str | None = None
+    count: int = 1
+    within: float
+    otherwise: Literal["deny", "fail"] = "deny"
+
+
 class ActionOutcome(Record):
     """What came of an attempt: an output for succeeded and shadowed, an error for failed.
 
     `seen` is how many joined alerts the parameters were rendered with that were sent: those recorded first, where the
     task of the run is carried out again with more alerts in it. `halted` says which kill switch halts the attempt: it
-    has not failed, and is to be asked for again until it is lifted.
+    has not failed, and is to be asked for again until it is lifted. `wanted` says that people have to approve it first.
     """
 
     status: StepStatus
@@ -121,6 +135,7 @@ class ActionOutcome(Record):
     milliseconds: float | None = None
     seen: int = 0
     halted: str = ""
+    wanted: Wanted | None = None
 
 
 class Escalation(Record):
@@ -146,11 +161,15 @@ class Question(Record):
 
 
 class ApprovalRequest(Question):
-    """What people are asked. `calls` are the steps it covers, rendered once; `deadline` is absolute."""
+    """What people are asked. `calls` are the steps it covers, rendered once; `deadline` is absolute.
+
+    `demanded` is there where the site demands it and no author wrote it: the key of what is wanted.
+    """
 
     calls: tuple[ActionCall, ...]
     otherwise: Literal["deny", "fail", "approve"] = "deny"
     auto_reason: dict[str, Any] | None = None
+    demanded: str = ""
 
 
 class AskRequest(Question):

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from orchestrator.errors import Finding
 from orchestrator.language.yaml_reader import Document
+from orchestrator.policy.demands import Demands, check_demands
 from orchestrator.policy.modes import Modes, NewPlaybooks, as_new_playbooks, check_modes
 from orchestrator.policy.operators import Groups, May, check_may
 from orchestrator.policy.section import Known, Section
@@ -22,11 +23,13 @@ class PolicyDocument(Section):
     new_playbooks: Annotated[NewPlaybooks, BeforeValidator(as_new_playbooks)] = NewPlaybooks()
     groups: Groups = Field(default={})
     may: May = May()
+    approvals: Demands = ()
 
 
 Check = Callable[[PolicyDocument, Document, Known], Iterator[Finding]]
 CHECKS: tuple[Check, ...] = (
     lambda made, document, known: check_modes(made.modes, made.new_playbooks, document, known),
     lambda made, document, known: check_may(made.may, made.groups, document),
+    lambda made, document, known: check_demands(made.approvals, document, known),
 )
 """what is said of a file whose form is right: one for each section"""

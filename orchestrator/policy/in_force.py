@@ -19,9 +19,9 @@ FRESH = 1.0
 
 
 class Ruled(NamedTuple):
-    """What the policy of this digest says."""
+    """A mode, and the policy that says so."""
 
-    digest: str | None
+    policy: Policy
     mode: Decided
 
 
@@ -49,7 +49,7 @@ class Fixed:
 
     async def ruled(self, asked: Asked, *, anew: bool = False) -> Ruled:
         """See `PolicyInForce.ruled`."""
-        return Ruled(self._policy.digest, self._policy.mode(asked))
+        return Ruled(self._policy, self._policy.mode(asked))
 
 
 class Recorded:
@@ -79,7 +79,7 @@ class Recorded:
         policy = await self.now(anew=anew)
         if asked.playbook is not None and policy.goes_by_age(asked.playbook):
             asked = Asked(asked.playbook, asked.integration, asked.capability, await self._store.age(asked.playbook))
-        return Ruled(policy.digest, policy.mode(asked))
+        return Ruled(policy, policy.mode(asked))
 
     async def _read(self) -> Policy:
         found = await self._store.now()

@@ -14,12 +14,15 @@ from pydantic import ValidationError
 from orchestrator.errors import FilesRefused, Finding, FindingLevel, Place
 from orchestrator.language.wording import near, told
 from orchestrator.language.yaml_reader import Document, Path, read_yaml
+from orchestrator.policy.demands import Demand, OnList, first_fitting
 from orchestrator.policy.document import CHECKS, PolicyDocument
 from orchestrator.policy.modes import Asked, Decided, decide
 from orchestrator.policy.operators import NotAllowed, Operator, Verb, refusal
 from orchestrator.policy.section import Known, Line
 
-TOP = "a policy is a mapping with `title`, and what it says of `modes`, `new_playbooks`, `groups` and `may`"
+TOP = (
+    "a policy is a mapping with `title`, and what it says of `modes`, `new_playbooks`, `groups`, `may` and `approvals`"
+)
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,14 @@ class Policy:
         """Whether it matters for the mode how long the playbook has been in force."""
         new = self.model.new_playbooks
         return new.mode == "shadow" and new.for_ is not None and playbook not in self.model.modes.playbooks
+
+    def demand(self, asked: Asked, on_list: OnList) -> tuple[Demand, Line] | None:
+        """The approval that is demanded for this, and by which line; none where none is."""
+        place = first_fitting(self.model.approvals, asked, on_list)
+        if place is None:
+            return None
+        demand = self.model.approvals[place]
+        return demand, self.line(("approvals", place), f"an approval by {demand.key} is demanded")
 
     def refusal(self, verb: Verb, who: Operator) -> NotAllowed | None:
         """Why this person may not; None where they may."""

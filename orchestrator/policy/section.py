@@ -38,13 +38,15 @@ class Line:
 class Known:
     """What a policy can name here. `effects` are the capabilities; a set that is None cannot be known from here.
 
-    `shadow` are the playbooks whose own file says so.
+    `shadow` are the playbooks whose own file says so, `lists` have their types, `groups` are those of who may approve.
     """
 
     effects: Mapping[str, Effect]
     playbooks: Collection[str] | None = None
     integrations: Collection[str] | None = None
     shadow: Collection[str] = ()
+    lists: Mapping[str, str] | None = None
+    groups: Collection[str] | None = None
 
 
 def unknown(document: Document, path: Path, kind: str, name: str, known: Collection[str] | None) -> list[Finding]:

@@ -15,15 +15,15 @@ from orchestrator.actions.canonical import CanonicalRequest, digest_of
 from orchestrator.actions.gateway import told
 from orchestrator.audit.database import single_statement, storable, transaction
 from orchestrator.audit.events import Event, record, to_json
-from orchestrator.language.host import Answered, AskRequest, Decision, RunContext, StepStatus
+from orchestrator.language.host import Answered, ApprovalRequest, AskRequest, Decision, RunContext, StepStatus
 from orchestrator.workflow.approval import Judged, Question, silence, state_of
 from orchestrator.workflow.messages import Ask, SignalSeen
 
 ASK = text("""
 INSERT INTO tocsin.approval (id, run, playbook, workflow_id, first_run_id, step, digest, request, card, deadline,
-    shadowed)
+    shadowed, demanded)
 VALUES (:id, :run, :playbook, :workflow_id, :first_run_id, :step, :digest, CAST(:request AS jsonb), :card, :deadline,
-    CAST(:shadowed AS jsonb))
+    CAST(:shadowed AS jsonb), :demanded)
 ON CONFLICT (id) DO NOTHING RETURNING 1
 """)
 STORED = text("SELECT state, decision, deadline, card FROM tocsin.approval WHERE id = :id FOR UPDATE")
@@ -135,6 +135,7 @@ class Questions:
             "id": approval, "run": context.run, "playbook": context.playbook, "workflow_id": context.workflow_id,
             "first_run_id": context.first_run_id, "step": request.step, "digest": digest, "request": to_json(shown),
             "card": storable(card), "deadline": request.deadline, "shadowed": to_json(list(shadowed)),
+            "demanded": (request.demanded or None) if isinstance(request, ApprovalRequest) else None,
         }  # fmt: skip
         async with transaction(self._engine) as connection:
             if (await connection.execute(ASK, row)).first() is None:
@@ -142,7 +143,7 @@ class Questions:
             body = {
                 "approval": approval, "step": request.step, "ask": request.ask, "digest": digest, "requests": shown,
                 "deadline": str(request.deadline), "group": request.group, "otherwise": request.otherwise,
-                "kind": "ask" if isinstance(request, AskRequest) else "approval",
+                "kind": "ask" if isinstance(request, AskRequest) else "approval", "demanded": row["demanded"],
             }  # fmt: skip
             asked = Event(type="approval.asked", run=context.run, body=body)
             await record(connection, [*(told(context, one) for one in ask.traces), asked])

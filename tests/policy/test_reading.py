@@ -22,8 +22,9 @@ from tests.conftest import ROOT
 
 CATALOG = scan()
 KNOWN = Known(
-    {name: one.effect for name, one in CATALOG.capabilities.items()}, {"contain", "draft"}, {"edge", "dmz"}, {"draft"}
-)
+    {name: one.effect for name, one in CATALOG.capabilities.items()}, {"contain", "draft"}, {"edge", "dmz"}, {"draft"},
+    {"vips": "network", "hashes": "hash"}, {"lead"},
+)  # fmt: skip
 FILE = "playbooks/site/policy.yaml"
 SHIPPED = (ROOT / FILE).read_text()
 
@@ -51,7 +52,8 @@ def test_what_the_shipped_policy_shows_as_comments_is_right() -> None:
     groups = shown.index("groups:")
     modes, new = shown[:3], shown[groups - 1]
     text = "\n".join(["title: Shown", "modes:", *modes, new, *shown[groups:]])
-    known = Known(KNOWN.effects, {"contain-account"}, {"edge"})
+    assert "approvals:" in shown
+    known = Known(KNOWN.effects, {"contain-account"}, {"edge"}, lists={"vips": "account"}, groups={"soc-lead"})
     assert [str(one) for one in read_policy(text, FILE, known).findings] == []
     assert "alice@soc-1" in text
 
@@ -87,6 +89,11 @@ def test_the_schema_for_editors_is_what_the_models_say() -> None:
         ("may: {kill: all}", "`kill`: 'all' is none of everyone, nobody, or a mapping with groups, people and trust"),
         ("may: {kill: {}}", "`kill`: name `groups` or `people` or a `trust`, or write `everyone` or `nobody`"),
         ("groups: {lead: [a]}\nmay: {kill: {groups: [laed]}}", "no group is named `laed` here; did you mean `lead`?"),
+        ("approvals: [{by: {count: 2}}]", "say what it is about: capabilities, integrations, playbooks, lists"),
+        ("approvals: [{lists: [vibs]}]", "no list is named `vibs` here; did you mean `vips`?"),
+        ("approvals: [{lists: [vips], by: {group: laed}}]", "no group is named `laed` here; did you mean `lead`?"),
+        ("approvals: [{capabilities: [firewall.blok_ip]}]", "did you mean `firewall.block_ip`?"),
+        ("approvals: [{lists: [vips], within: 30}]", "`within` is text, and this is 30"),
         ("may: {kill: everyone, kill: nobody}", "`kill` stands here twice; keep one of them"),
     ],
 )
@@ -109,6 +116,12 @@ def test_what_makes_no_sense_is_refused_with_its_place_and_the_likely_fix(text: 
         ("new_playbooks: {mode: live, for: 14d}", "`for` says how long a new playbook is in shadow"),
         ("groups: {lead: [alice]}", "no line asks for the group `lead`"),
         ("groups: {lead: []}\nmay: {kill: {groups: [lead]}}", "nobody is in the group `lead`"),
+        ("approvals: [{lists: [hashes]}]", "nothing that is acted upon is a hash"),
+        ("approvals: [{capabilities: [intel.lookup_ip]}]", "only reads, and nobody is asked about that"),
+        (
+            "approvals: [{playbooks: [contain]}, {playbooks: [contain], lists: [vips]}]",
+            "never reached: an entry above fits all that this one does",
+        ),
         ("may: {kill: {trust: principal}}", "nobody passes: the terminal knows people by an unverified name"),
     ],
 )
@@ -189,6 +202,28 @@ def test_a_new_playbook_is_new_for_so_long_after_it_came_into_force(age: float |
     assert not policy("new_playbooks: {mode: shadow, for: 1d}\nmodes: {playbooks: {contain: live}}").goes_by_age(
         "contain"
     )
+
+
+APPROVALS = policy("""approvals:
+- {capabilities: [identity.disable_account], lists: [vips], by: {group: lead, count: 2}}
+- {capabilities: [identity.disable_account], integrations: [edge]}
+""")
+
+
+@pytest.mark.parametrize(
+    ("integration", "capability", "listed", "key"),
+    [
+        ("edge", "identity.disable_account", True, "2 of lead"),
+        ("dmz", "identity.disable_account", True, "2 of lead"),
+        ("edge", "identity.disable_account", False, "1 of anybody"),
+        ("dmz", "identity.disable_account", False, None),
+        ("edge", "firewall.block_ip", True, None),
+    ],
+)
+def test_the_first_demand_that_fits_counts(integration: str, capability: str, listed: bool, key: str | None) -> None:
+    """All that an entry names has to fit; what no entry is about nobody is asked about."""
+    found = APPROVALS.demand(Asked("contain", integration, capability), lambda _: listed)
+    assert (found[0].key if found else None) == key
 
 
 MODE = st.sampled_from(["live", "shadow"])

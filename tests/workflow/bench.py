@@ -28,6 +28,7 @@ from orchestrator.audit.events import to_json
 from orchestrator.audit.reading import about
 from orchestrator.language.never_touch import NeverTouchList
 from orchestrator.language.program import Playbook
+from orchestrator.language.reference import ReferenceData
 from orchestrator.matching.choose import PlaybooksInForce
 from orchestrator.policy.in_force import PolicyInForce
 from orchestrator.settings import WorkerSettings
@@ -105,6 +106,7 @@ class Bench:
     site: dict[str, Any] = field(default_factory=dict)
     never_touch: Callable[[], tuple[NeverTouchList, ...]] = tuple
     policy: PolicyInForce | None = None
+    reference: ReferenceData = field(default_factory=ReferenceData)
 
     def __post_init__(self) -> None:
         self.policy = self.policy or door(self.engine, forgetful=True)
@@ -116,7 +118,8 @@ class Bench:
     def acting(self) -> Acting:
         """What acts on the target, and takes back."""
         ledger = self.ledger or PostgresLedger(self.engine)
-        return acting(CATALOG, ledger, self.target, lists=self.never_touch, policy=self.policy)
+        more = {"policy": self.policy, "reference": lambda: self.reference}
+        return acting(CATALOG, ledger, self.target, lists=self.never_touch, **more)
 
     def activities(self) -> Activities:
         """The activities, on the target."""
