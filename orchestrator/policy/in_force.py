@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 import structlog
@@ -64,6 +65,7 @@ class Recorded:
         self._clock = clock
         self._policy = DEFAULT
         self._looked: float | None = None
+        self._begun: dict[str, float] = {}
 
     async def now(self, *, anew: bool = False) -> Policy:
         """See `PolicyInForce.now`."""
@@ -78,8 +80,17 @@ class Recorded:
         """See `PolicyInForce.ruled`."""
         policy = await self.now(anew=anew)
         if asked.playbook is not None and policy.goes_by_age(asked.playbook):
-            asked = Asked(asked.playbook, asked.integration, asked.capability, await self._store.age(asked.playbook))
+            asked = replace(asked, age=await self._age(asked.playbook))
         return Ruled(policy, policy.mode(asked))
+
+    async def _age(self, playbook: str) -> float | None:
+        """How long ago it came into force first: that never changes, and is asked once."""
+        if playbook not in self._begun:
+            age = await self._store.age(playbook)
+            if age is None:
+                return None
+            self._begun[playbook] = self._clock() - age
+        return self._clock() - self._begun[playbook]
 
     async def _read(self) -> Policy:
         found = await self._store.now()

@@ -122,6 +122,10 @@ async def test_it_is_explained_what_would_become_of_an_action_and_by_which_line(
     assert (code, one["becomes"]) == (1, "halted")
     assert one["told"]["kill_switch"][1].startswith("kill switch for integration lab, thrown by ")
     assert (await serving.tocsin("kill", "lift", "--integration", "lab", "--why", "over")).returncode == 0
+    await put(serving, "title: Ask first\napprovals:\n- {capabilities: [firewall.block_ip]}\n")
+    code, one = await explained(serving, *CLOSE, "--playbook", "watched")
+    assert (code, one["becomes"], one["told"]["approval"][0]) == (0, "asked about", "asks")
+    await put(serving, "title: All is open\n")
     text = await serving.tocsin("policy", "explain", *CLOSE, "--playbook", "watched")
     assert text.stdout.splitlines()[0] == "firewall.block_ip 192.0.2.77 at lab: sent"
 
@@ -161,6 +165,15 @@ async def test_a_broken_policy_is_shown_and_the_last_good_one_serves(serving: Si
     assert await eventually(told, within=60)
     shown = json.loads((await serving.tocsin("policy", "show", "--json")).stdout)
     assert (shown["folder"], shown["policy"]["modes"]["site"]) == ("differs", "shadow")
+    status = await serving.tocsin("status")
+    assert status.stdout.splitlines()[:2] == [
+        f"POLICY BROKEN: {file}:2: no playbook is named `wached` here; what was in force stays so",
+        f"SHADOW: nothing is sent, by {file}:2: modes.site: shadow",
+    ]
+    (row,) = [one for one in json.loads((await serving.tocsin("status", "--json")).stdout) if one["part"] == "policy"]
+    assert (row["state"], row["shadow"]) == ("broken", f"{file}:2: modes.site: shadow")
+    modes = {one["name"]: one["mode"] for one in json.loads((await serving.tocsin("playbooks", "--json")).stdout)}
+    assert set(modes.values()) == {"shadow"}
     assert shown["broken"][0]["message"] == "no playbook is named `wached` here"
     past = json.loads((await serving.tocsin("policy", "show", "--past", "--json")).stdout)
     assert past[0]["until"] is None
@@ -186,6 +199,8 @@ async def test_the_report_says_what_would_have_been_done_and_how_often_people_ag
         one for one in json.loads((await serving.tocsin("shadow", "report", "--json")).stdout)
         if one["playbook"] == "watched"
     ]  # fmt: skip
+    modes = {one["name"]: one["mode"] for one in json.loads((await serving.tocsin("playbooks", "--json")).stdout)}
+    assert (modes["watched"], modes["asked"]) == ("shadow", "live")
     assert (row["capability"], row["actions"], row["runs"], row["targets"]) == ("firewall.block_ip", 3, 3, 3)
     assert (row["agreed"], row["disagreed"], row["denied"], row["unknown"], row["agreement"]) == (1, 1, 0, 1, 0.5)
     assert sorted(row["most"]) == sorted(f"ip:{alert['source']['ip']}" for alert in alerts)

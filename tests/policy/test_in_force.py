@@ -14,10 +14,12 @@ from orchestrator.audit.reading import about
 from orchestrator.errors import Unavailable
 from orchestrator.policy.follower import PolicyFollower
 from orchestrator.policy.in_force import Recorded
+from orchestrator.policy.modes import Asked
 from orchestrator.policy.operators import NotAllowed, Operator
 from orchestrator.policy.permission import permit
 from orchestrator.policy.store import PolicyStore
 from tests.policy.test_reading import KNOWN
+from tests.versions.site import Site, playbook
 
 LIVE = "title: Ours\nmodes:\n  site: live\n"
 SHADOW = "title: Ours\nmodes:\n  site: shadow\n"
@@ -143,6 +145,21 @@ async def test_a_file_that_nobody_would_read_is_a_mistake(process: Process) -> N
     stray.unlink()
     await process.look()
     assert await process.store.broken() == []
+
+
+async def test_no_playbook_comes_into_force_before_the_policy_does(tmp_path: Path, engine: AsyncEngine) -> None:
+    """A new one would run live for a moment, where the policy says that it starts in shadow."""
+    site = Site(tmp_path / "playbooks", engine)
+    policy = Process(site.folder, engine)
+    site.write("contain", playbook("one"))
+    policy.write("modes: {}")
+    intake = site.process(before=policy.follower.look)
+    assert await intake.look(3) == []
+
+    policy.write("title: Ours\nnew_playbooks: shadow\n")
+    assert await intake.look(1) == []
+    assert await intake.look(2) == ["one"]
+    assert (await Recorded(policy.store).ruled(Asked("contain"))).mode.mode == "shadow"
 
 
 async def test_two_processes_with_one_folder_record_a_change_once(

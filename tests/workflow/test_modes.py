@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator.workflow import playbook_run
 from tests.policy.written import FILE, put
 from tests.workflow.bench import Bench, ask, block, eventually, look_up, metadata, playbook, ticket
 
@@ -71,6 +72,23 @@ async def test_a_run_that_began_live_sends_nothing_more_once_the_policy_says_sha
     assert live["steps"]["block"] == "succeeded"
     assert [one for one in bench.target.asked if one.startswith("block")] == ["block 203.0.113.7"]
     assert (await modes(bench))["contain"] == ("live", None)
+
+
+async def test_a_run_in_shadow_goes_on_in_a_new_execution(monkeypatch: pytest.MonkeyPatch, bench: Bench) -> None:
+    """It was asked for as a live one, and is taken for that one; it stays in the shadow that the policy put it in."""
+    monkeypatch.setattr(playbook_run, "MOST_ACTIVITIES", 3)
+    await put(bench.engine, "modes: {playbooks: {contain: shadow}}")
+    made = playbook([ticket(f"t{number}", f"Ticket {number}") for number in range(4)])
+    async with bench.worker():
+        handle = await bench.start(made)
+        await eventually(lambda: bench.rows("SELECT run FROM tocsin.run"))
+        await put(bench.engine, "modes: {playbooks: {contain: live}}")
+        result = await handle.result()
+
+    executions = [one async for one in bench.client.list_workflows(f"WorkflowId = '{handle.id}'")]
+    assert len(executions) > 1
+    assert set(result["steps"].values()) == {"shadowed"}
+    assert bench.target.asked == []
 
 
 async def test_a_run_that_was_reset_stays_in_the_shadow_that_it_was_in(bench: Bench) -> None:
