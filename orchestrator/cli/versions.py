@@ -52,7 +52,7 @@ async def playbooks(name: str | None = None, *, json: bool = False) -> None:
 
 async def _list(engine: AsyncEngine, *, json: bool) -> None:
     rows = await listed(engine)
-    modes = {one.name: await mode_of(engine, one) for one in rows}
+    modes = await _modes(engine, rows)
     if json:
         as_json(
             [{**_plain(one), "mode": modes[one.name].mode, "mode_why": modes[one.name].why or None} for one in rows]
@@ -73,10 +73,11 @@ async def _list(engine: AsyncEngine, *, json: bool) -> None:
     say("one of them: tocsin playbooks NAME" if rows else "no intake has put a playbook in force yet", "dim")
 
 
-async def mode_of(engine: AsyncEngine, playbook: ListedPlaybook) -> Decided:
-    """The mode of its next run, by its file and by the policy in force."""
-    own: Mode = "shadow" if playbook.mode == "shadow" else "live"
-    return await Modes(Recorded(PolicyStore(engine)), load_settings().mode).of_run(playbook.name, own)
+async def _modes(engine: AsyncEngine, rows: Sequence[ListedPlaybook]) -> dict[str, Decided]:
+    """The mode of the next run of each, by its file and by the policy in force."""
+    modes = Modes(Recorded(PolicyStore(engine)), load_settings().mode)
+    own: dict[str, Mode] = {one.name: "shadow" if one.mode == "shadow" else "live" for one in rows}
+    return {name: await modes.of_run(name, mode) for name, mode in own.items()}
 
 
 async def _one(engine: AsyncEngine, name: str, *, json: bool) -> None:
