@@ -9,21 +9,21 @@ from __future__ import annotations
 import asyncio
 import difflib
 import itertools
-import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-import orjson
 from pydantic import ValidationError
 
 from orchestrator.actions.canonical import CanonicalRequest, ledger_key, parameters_digest
 from orchestrator.actions.catalog import AnyCapability
 from orchestrator.actions.demands import ApprovalWanted, DemandedApprovals
 from orchestrator.actions.kill_switch import Halted
-from orchestrator.actions.ledger import UNDO, Ending, Entry, Ledger, Outcome, Verdict
+from orchestrator.actions.ledger import UNDO, Entry, Ledger, Outcome, Verdict
 from orchestrator.actions.modes import Modes
+from orchestrator.actions.outcomes import all_answers, failed, outcome_of
 from orchestrator.actions.rails import Rail
+from orchestrator.actions.recording import refused, skipped, told
 from orchestrator.actions.sending import Sender, Shipment
 from orchestrator.actions.site import Configured, Site
 from orchestrator.audit.events import Event
@@ -33,7 +33,6 @@ from orchestrator.language.host import (
     ActionCall,
     ActionOutcome,
     RunContext,
-    StepError,
     StepStatus,
     Trace,
 )
@@ -44,7 +43,6 @@ GLANCE = 5.0
 AGAIN = 0.5
 PATIENCE = 90.0
 """seconds to wait for an effect to be taken back, longer than that may take"""
-DECIDED = uuid.UUID("7a3d2c9e-4b1f-5e60-9c37-2f6d8a41b0c5")
 
 
 class Validated(NamedTuple):
@@ -380,21 +378,6 @@ def shared_name(shipment: Shipment, capability: AnyCapability) -> str:
     return f"{shipment.to.name} {capability.name} {capability.effect_of(shipment.parameters)}"
 
 
-def all_answers(outcomes: Sequence[ActionOutcome]) -> ActionOutcome:
-    """What all integrations said, and which said nothing; a failure only where every one failed."""
-    given = [one for one in outcomes if one.error is None and one.output is not None]
-    silent = [one for one in outcomes if one.error is not None]
-    if not given:
-        return outcomes[0]
-    refused = [
-        {"integration": one.integration or "", "kind": one.error.kind, "message": one.error.message}
-        for one in silent
-        if one.error
-    ]
-    output = {"answers": [one.output for one in given], "failed": refused}
-    return given[0].model_copy(update={"output": output, "integration": None})
-
-
 def canonical(
     call: ActionCall, capability: AnyCapability, parameters: Parameters, integration: str
 ) -> CanonicalRequest:
@@ -418,55 +401,3 @@ def as_recorded(
     parameters = capability.takes.model_validate(recorded)
     request = canonical(call, capability, parameters, shipment.request.integration)
     return replace(shipment, parameters=parameters, request=request)
-
-
-def told(context: RunContext, trace: Trace) -> Event:
-    """A trace of the interpreter as an event of the audit; `at` is the run's clock, not the database's.
-
-    A task that is carried out again decides again: the same decision of the same step is one event.
-    """
-    decided = orjson.dumps([context.run, context.first_run_id, trace.type, trace.path, trace.step, trace.body])
-    body = {"step": trace.step, "decided_at": trace.at.isoformat(), **trace.body}
-    return Event(id=uuid.uuid5(DECIDED, decided.hex()), type=trace.type, run=context.run, body=body)
-
-
-def refused(context: RunContext, call: ActionCall, failure: ActionFailed, request: CanonicalRequest | None) -> Event:
-    """The record of what was not sent, and why; of a refusal also the facts that it goes by."""
-    body = {
-        "step": call.step,
-        "capability": call.action,
-        "parameters": request.parameters if request else call.parameters,
-        "reason": failure.kind,
-        "message": failure.message,
-        **(failure.facts if isinstance(failure, RefusedByPolicy) else {}),
-    }
-    return Event(type="action.refused", run=context.run, subject=request.target if request else None, body=body)
-
-
-def skipped(context: RunContext, call: ActionCall) -> Event:
-    """The record of an optional action that nobody here can do."""
-    body = {"step": call.step, "capability": call.action, "reason": "no integration is configured"}
-    return Event(type="action.skipped", run=context.run, body=body)
-
-
-def failed(kind: FailureKind, message: str, configured: Configured | None) -> ActionOutcome:
-    """An outcome that is a failure."""
-    error = StepError(kind=kind, message=message)
-    return ActionOutcome(status=StepStatus.FAILED, error=error, integration=configured.name if configured else None)
-
-
-def outcome_of(ending: Ending, integration: str | None) -> ActionOutcome:
-    """What the run is told of an ending in the ledger, whether it ended just now or before a crash."""
-    if ending.state in ("done", "undone", "left", "shadowed"):  # what is over by now did its work
-        status = StepStatus.SHADOWED if ending.state == "shadowed" else StepStatus.SUCCEEDED
-        return ActionOutcome(
-            status=status, output=ending.result, integration=integration, milliseconds=ending.milliseconds
-        )
-    error = StepError(
-        kind=FailureKind(ending.error_kind or FailureKind.UNKNOWN_OUTCOME),
-        message=ending.error_message or ending.state or "",
-        retry_after=ending.retry_after,
-    )
-    return ActionOutcome(
-        status=StepStatus.FAILED, error=error, integration=integration, milliseconds=ending.milliseconds
-    )

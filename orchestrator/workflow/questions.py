@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from orchestrator.actions.canonical import CanonicalRequest, digest_of
-from orchestrator.actions.gateway import told
+from orchestrator.actions.recording import told
 from orchestrator.audit.database import single_statement, storable, transaction
 from orchestrator.audit.events import Event, record, to_json
 from orchestrator.language.host import Answered, ApprovalRequest, AskRequest, Decision, RunContext, StepStatus
