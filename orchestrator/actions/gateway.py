@@ -174,9 +174,14 @@ class Gateway:
     async def _approved(
         self, context: RunContext, call: ActionCall, request: CanonicalRequest, capability: AnyCapability, ruled: Ruled
     ) -> None:
-        """Raise `ApprovalWanted`; of what is not sent anyhow nobody is asked."""
-        if ruled.mode.mode == "live":
+        """Raise `ApprovalWanted`; of what is not sent anyhow, or was before, nobody is asked."""
+        if ruled.mode.mode != "live":
+            return
+        try:
             await self._demands.check(ruled.policy, context, request, capability, call.approval)
+        except ApprovalWanted:
+            if not await self._ledger.has_sent(ledger_key(context, call, request.integration)):
+                raise
 
     async def _wanted(self, call: ActionCall, events: Sequence[Event], missing: ApprovalWanted) -> ActionOutcome:
         await self._ledger.note(events)  # that people are asked, and why, stands with the question

@@ -24,6 +24,7 @@ RECORD_ALL = text("SELECT tocsin.record_all(CAST(:events AS jsonb))")
 APPROVAL = text("""
 SELECT run, first_run_id, state, request, demanded, decision->>'by' AS by FROM tocsin.approval WHERE id = :id
 """)
+HAS_SENT = text("SELECT EXISTS (SELECT FROM tocsin.action WHERE key = :key AND state <> 'failed')")
 
 
 UNDO = "~undo"
@@ -212,6 +213,10 @@ class Ledger(Protocol):
         """The approval of this id."""
         ...
 
+    async def has_sent(self, key: str) -> bool:
+        """Whether an intent is recorded under this key that has not failed: it may have been sent."""
+        ...
+
     async def effects(self, run: str, steps: Sequence[str] | None) -> list[Effected]:
         """What a run (or these steps of it) did and that stands, the last first; what undid something aside."""
         ...
@@ -274,6 +279,10 @@ class PostgresLedger:
         async with single_statement(self._engine) as connection:
             row = (await connection.execute(APPROVAL, {"id": approval})).mappings().first()
         return Approved.model_validate(dict(row)) if row else None
+
+    async def has_sent(self, key: str) -> bool:
+        """See `Ledger.has_sent`."""
+        return bool(await self._told(HAS_SENT, {"key": key}))
 
     async def effects(self, run: str, steps: Sequence[str] | None) -> list[Effected]:
         """See `Ledger.effects`."""
