@@ -4,6 +4,7 @@
 --   open       an earlier send has no outcome yet and may still be under way until `send_before`
 --   halted     a kill switch is thrown, and nothing is open under this key: ask again when it is lifted
 --   stale      another policy is in force than the one that the mode was decided under: decide anew
+--   waits      the first target of the run goes ahead and is not seen yet; `refused` where it was not seen
 --   busy       the effect is being taken back: ask again in `wait` seconds, or the undo would hit what is done now
 -- The parameters that were recorded first stand: a run whose task is carried out again, with alerts that joined
 -- meanwhile, may render others, which are recorded and never sent. `parameters` is given where they differ, and
@@ -18,6 +19,7 @@ DECLARE
     before jsonb := NULLIF(a->'prior', 'null'::jsonb);
     lasts float;
     thrown jsonb;
+    ahead jsonb;
 BEGIN
     PERFORM tocsin.record_all(traces);
     thrown := tocsin.halting(a);
@@ -30,6 +32,12 @@ BEGIN
         AND a->>'policy' IS DISTINCT FROM (SELECT digest FROM tocsin.policy_in_force WHERE until IS NULL)
         AND NOT EXISTS (SELECT FROM tocsin.action WHERE key = a->>'key' AND state <> 'failed') THEN
         RETURN jsonb_build_object('verdict', 'stale');
+    END IF;
+    IF (a->>'canary')::boolean AND NOT EXISTS (SELECT FROM tocsin.action WHERE key = a->>'key' AND state <> 'failed') THEN
+        ahead := tocsin.after_first(a);
+        IF ahead IS NOT NULL THEN
+            RETURN ahead;
+        END IF;
     END IF;
     IF held IS NOT NULL THEN
         PERFORM pg_advisory_xact_lock(hashtext('tocsin.effect ' || held));

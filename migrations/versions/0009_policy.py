@@ -39,6 +39,18 @@ CREATE TABLE tocsin.shadow_opinion (
     PRIMARY KEY (run, step, by)
 )
 """
+# which target of a run goes ahead of the others at an integration, and whether its effect was seen
+CANARY = """
+CREATE TABLE tocsin.canary (
+    run text NOT NULL,
+    capability text NOT NULL,
+    integration text NOT NULL,
+    key text NOT NULL UNIQUE,
+    target text NOT NULL,
+    state text NOT NULL DEFAULT 'waits' CHECK (state IN ('waits', 'seen', 'failed')),
+    PRIMARY KEY (run, capability, integration)
+)
+"""
 
 
 def upgrade() -> None:
@@ -46,6 +58,7 @@ def upgrade() -> None:
     op.execute("CREATE UNIQUE INDEX policy_now ON tocsin.policy_in_force ((true)) WHERE until IS NULL")
     op.execute(BROKEN)
     op.execute(OPINION)
+    op.execute(CANARY)
     # the policy that an action was decided under, and the line that made it shadow
     op.execute("ALTER TABLE tocsin.action ADD COLUMN policy text, ADD COLUMN mode_why text")
     op.execute("CREATE INDEX action_shadowed ON tocsin.action (intended_at) WHERE mode = 'shadow'")

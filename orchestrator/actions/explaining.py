@@ -95,7 +95,8 @@ class Explainer:
             return None
         ruled = await self._modes.of(context, request, effect)
         if ruled.mode.mode == "live":
-            return Told("mode", "passes", "live: no line says shadow")
+            first = "; ".join(str(line) for line in ruled.mode.canary)
+            return Told("mode", "passes", first or "live: no line says anything else")
         return Told("mode", "shadows", "; ".join(str(line) for line in ruled.mode.lines))
 
     async def _switch(self, context: RunContext, request: CanonicalRequest, effect: Effect) -> Told | None:

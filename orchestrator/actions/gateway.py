@@ -21,7 +21,7 @@ from orchestrator.actions.demands import ApprovalWanted, DemandedApprovals
 from orchestrator.actions.kill_switch import Halted
 from orchestrator.actions.ledger import UNDO, Entry, Ledger, Outcome, Verdict
 from orchestrator.actions.modes import Modes
-from orchestrator.actions.outcomes import all_answers, failed, outcome_of
+from orchestrator.actions.outcomes import NOT_NOW, all_answers, failed, not_now, outcome_of
 from orchestrator.actions.rails import Rail
 from orchestrator.actions.recording import refused, skipped, told
 from orchestrator.actions.sending import Sender, Shipment
@@ -204,11 +204,11 @@ class Gateway:
             await self._approved(context, call, request, capability, ruled)
             return await self._held(self._entry(context, call, shipment, ruled), shipment, capability)
 
-        verdict, asked_at = await self._intended(look, events)
-        if verdict.verdict == "busy":
-            return failed(FailureKind.CONFLICT, f"{request.target} is being released just now", configured)
-        if verdict.verdict == "stale":
-            return failed(FailureKind.CONFLICT, "the policy changes faster than it can be gone by", configured)
+        entry, verdict, asked_at = await self._intended(look, events)
+        if verdict.verdict in NOT_NOW:
+            if entry.canary:
+                await self._ledger.first_seen(entry.key, seen=False)  # nobody waits for what was never sent
+            return not_now(verdict, request.target, configured).model_copy(update={"seen": call.seen})
         if verdict.parameters is not None:
             shipment = as_recorded(shipment, call, capability, verdict.parameters)
         shipment = replace(shipment, permit=self._permitting(context, call, shipment, verdict))
@@ -218,9 +218,13 @@ class Gateway:
             outcome = await self._shadowed(shipment, capability, verdict)
         else:
             outcome = outcome_of(await self._sender.carry_out(shipment, verdict, asked_at), configured.name)
+        first = entry.canary and await self._ledger.is_first(entry.key)
         # also where the answer is a recorded one: whoever recorded it may have died before the effect was seen
-        if call.verified and outcome.status is StepStatus.SUCCEEDED:
+        looked_at = call.verified or (first and capability.state in configured.product.implementations)
+        if looked_at and outcome.status is StepStatus.SUCCEEDED:
             outcome = await self._verified(context, shipment, capability, outcome)
+        if first:
+            await self._ledger.first_seen(entry.key, seen=outcome.status is StepStatus.SUCCEEDED)
         return outcome.model_copy(update={"seen": verdict.seen})
 
     async def _held(self, entry: Entry, shipment: Shipment, capability: AnyCapability) -> Entry:
@@ -237,10 +241,10 @@ class Gateway:
 
     async def _intended(
         self, look: Callable[[bool], Awaitable[Entry]], events: Sequence[Event]
-    ) -> tuple[Verdict, float]:
-        """What the ledger says, and when it was asked; waits while the effect is being taken back, and looks anew then.
+    ) -> tuple[Entry, Verdict, float]:
+        """The intent, what the ledger says to it, and when that was asked. Waits while the effect is being taken back.
 
-        It looks anew too where the policy is another one by now than the intent was made under.
+        It looks anew then, and where the policy is another one by now than the intent was made under.
 
         Raises `Halted` where a kill switch is thrown.
         """
@@ -253,7 +257,7 @@ class Gateway:
                 raise Halted(verdict.switch)
             anew = verdict.verdict == "stale"
             if verdict.verdict not in ("busy", "stale") or waited > PATIENCE:
-                return verdict, asked_at
+                return entry, verdict, asked_at
             pause = min(AGAIN, max(verdict.wait, 0.02))
             await self._sender.sleep(pause)
             waited += pause
@@ -352,6 +356,7 @@ class Gateway:
             parameters_digest=parameters_digest(request),
             mode=ruled.mode.mode,
             mode_why=ruled.mode.why,
+            canary=ruled.mode.mode == "live" and bool(ruled.mode.canary),
             policy=ruled.policy.digest,
             approval=call.approval,
             expires=call.expires,

@@ -6,6 +6,7 @@ from orchestrator.actions.canonical import CanonicalRequest
 from orchestrator.actions.ledger import UNDO
 from orchestrator.contract import Effect
 from orchestrator.language.host import RunContext
+from orchestrator.language.never_touch import is_guarded
 from orchestrator.policy.in_force import Fixed, PolicyInForce, Ruled
 from orchestrator.policy.modes import Asked, Decided
 from orchestrator.policy.policy import DEFAULT
@@ -38,7 +39,8 @@ class Modes:
             return Ruled(DEFAULT, Decided())
         playbook = context.playbook if context.playbook != PERSON else None
         ruled = await self._policy.ruled(Asked(playbook, request.integration, request.capability), anew=anew)
-        return Ruled(ruled.policy, Decided((*own, *ruled.mode.lines)))
+        canary = ruled.mode.canary if is_guarded(effect) else ()
+        return Ruled(ruled.policy, Decided((*own, *ruled.mode.lines), canary))
 
     def _own(self, mode: Mode, why: str) -> tuple[Line, ...]:
         run = (Line(why, origin="the run"),) if mode == "shadow" else ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from orchestrator.actions.ledger import Ending
+from orchestrator.actions.ledger import Ending, Verdict
 from orchestrator.actions.site import Configured
 from orchestrator.errors import FailureKind
 from orchestrator.language.host import ActionOutcome, StepError, StepStatus
@@ -23,6 +23,23 @@ def all_answers(outcomes: Sequence[ActionOutcome]) -> ActionOutcome:
     ]
     output = {"answers": [one.output for one in given], "failed": refused}
     return given[0].model_copy(update={"output": output, "integration": None})
+
+
+NOT_NOW = frozenset({"busy", "stale", "waits", "refused"})
+"""verdicts of the ledger under which nothing was recorded and nothing is sent"""
+
+
+def not_now(verdict: Verdict, target: str, configured: Configured) -> ActionOutcome:
+    """The outcome where nothing was sent: a failure, or something to be asked for again."""
+    if verdict.verdict == "waits":
+        why = f"waits until the first target of the run, {verdict.first}, is seen (canary)"
+        return failed(FailureKind.REFUSED_BY_POLICY, why, configured).model_copy(update={"halted": why})
+    if verdict.verdict == "refused":
+        why = f"the first target of the run, {verdict.first}, was not seen (canary)"
+        return failed(FailureKind.REFUSED_BY_POLICY, why, configured)
+    stale = verdict.verdict == "stale"
+    why = "the policy changes faster than it can be gone by" if stale else f"{target} is being released just now"
+    return failed(FailureKind.CONFLICT, why, configured)
 
 
 def failed(kind: FailureKind, message: str, configured: Configured | None) -> ActionOutcome:

@@ -1,4 +1,4 @@
-"""Modes: what is sent, and what is only recorded as if it were. Of all lines the most restrictive counts."""
+"""Modes: what is sent, at once or one target first, and what is only recorded. The most restrictive line counts."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from pydantic import BeforeValidator, Field
 
 from orchestrator.contract.durations import format_duration, parse_duration
 from orchestrator.errors import Finding
+from orchestrator.language.never_touch import is_guarded
 from orchestrator.language.yaml_reader import Document, Path
-from orchestrator.policy.section import Known, Line, Mode, Section, no_effect, unknown
+from orchestrator.policy.section import Known, Line, Mode, Section, Word, no_effect, unknown
 
 LineOf = Callable[[Path, str], Line]
 """Gives the line of the policy that stands at this path, which says this."""
@@ -23,10 +24,10 @@ KINDS: Mapping[str, str] = {"integrations": "integration", "playbooks": "playboo
 class Modes(Section):
     """`modes:` of a policy. `playbooks` is also how a new playbook is declared to be no longer new."""
 
-    site: Mode = "live"
-    integrations: dict[str, Mode] = Field(default={})
-    playbooks: dict[str, Mode] = Field(default={})
-    capabilities: dict[str, Mode] = Field(default={})
+    site: Word = "live"
+    integrations: dict[str, Word] = Field(default={})
+    playbooks: dict[str, Word] = Field(default={})
+    capabilities: dict[str, Word] = Field(default={})
 
 
 class NewPlaybooks(Section):
@@ -35,7 +36,7 @@ class NewPlaybooks(Section):
     With `for`, a playbook is new for that long after it came into force first.
     """
 
-    mode: Mode = "live"
+    mode: Word = "live"
     for_: Annotated[timedelta | None, BeforeValidator(parse_duration)] = None
 
     model_config = Section.model_config | {"alias_generator": lambda name: name.rstrip("_")}
@@ -48,9 +49,13 @@ def as_new_playbooks(value: object) -> object:
 
 @dataclass(frozen=True)
 class Decided:
-    """A mode, and every line that makes it so: none where nothing says anything but live."""
+    """A mode, and every line that makes it so: none where nothing says anything but live.
+
+    `canary` are the lines that let the first target go ahead of the others; they count where it is live.
+    """
 
     lines: tuple[Line, ...] = ()
+    canary: tuple[Line, ...] = ()
 
     @property
     def mode(self) -> Mode:
@@ -78,27 +83,32 @@ class Asked:
 
 def decide(modes: Modes, new: NewPlaybooks, asked: Asked, line: LineOf) -> Decided:
     """The mode, by every line that has a say."""
-    found: list[Line] = []
-    if modes.site == "shadow":
-        found.append(line(("modes", "site"), "modes.site: shadow"))
+    said = list(_said(modes, new, asked, line))
+    shadow, canary = (tuple(one for word, one in said if word == wanted) for wanted in ("shadow", "canary"))
+    return Decided(shadow, canary)
+
+
+def _said(modes: Modes, new: NewPlaybooks, asked: Asked, line: LineOf) -> Iterator[tuple[Word, Line]]:
+    """The word of each line that speaks of it, the widest first."""
+    yield modes.site, line(("modes", "site"), f"modes.site: {modes.site}")
     for section, name in (
         ("integrations", asked.integration), ("playbooks", asked.playbook), ("capabilities", asked.capability),
     ):  # fmt: skip
-        if name is not None and getattr(modes, section).get(name) == "shadow":
-            found.append(line(("modes", section, name), f"modes.{section}.{name}: shadow"))
+        word = getattr(modes, section).get(name)
+        if word is not None:
+            yield word, line(("modes", section, str(name)), f"modes.{section}.{name}: {word}")
     if asked.playbook is not None and asked.playbook not in modes.playbooks and is_new(new, asked.age):
-        found.append(line(("new_playbooks",), _new(new, asked.playbook)))
-    return Decided(tuple(found))
+        yield new.mode, line(("new_playbooks",), _new(new, asked.playbook))
 
 
 def is_new(new: NewPlaybooks, age: float | None) -> bool:
-    """Whether a playbook that the policy does not name is in shadow for being new."""
-    return new.mode == "shadow" and (new.for_ is None or age is None or age < new.for_.total_seconds())
+    """Whether a playbook that the policy does not name is in another mode than live for being new."""
+    return new.mode != "live" and (new.for_ is None or age is None or age < new.for_.total_seconds())
 
 
 def _new(new: NewPlaybooks, playbook: str) -> str:
     until = f" for {format_duration(new.for_.total_seconds())} after it came into force" if new.for_ else ""
-    return f"new_playbooks: shadow{until}, and modes.playbooks does not name {playbook}"
+    return f"new_playbooks: {new.mode}{until}, and modes.playbooks does not name {playbook}"
 
 
 def check_modes(modes: Modes, new: NewPlaybooks, document: Document, known: Known) -> Iterator[Finding]:
@@ -117,14 +127,18 @@ def check_modes(modes: Modes, new: NewPlaybooks, document: Document, known: Know
 
 
 def _idle(
-    modes: Modes, new: NewPlaybooks, document: Document, known: Known, path: Path, mode: Mode
+    modes: Modes, new: NewPlaybooks, document: Document, known: Known, path: Path, mode: Word
 ) -> Iterator[Finding]:
     section, name = str(path[1]), str(path[2])
     if section == "capabilities" and not known.effects[name].mutates:
         yield no_effect(document, path, f"`{name}` only reads, and reads are in no mode", "remove the line")
-    elif mode == "shadow":
-        if modes.site == "shadow":
-            yield no_effect(document, path, "the whole site is in shadow by `modes.site`", "remove one of the two")
+    elif mode == "canary" and section == "capabilities" and not is_guarded(known.effects[name]):
+        yield no_effect(document, path, f"`{name}` only adds something: there is no target to look at first",
+                        "remove the line, or say shadow")  # fmt: skip
+    elif mode != "live":
+        if modes.site in ("shadow", mode):
+            wide = f"the whole site is in {modes.site} by `modes.site`"
+            yield no_effect(document, path, wide, "remove one of the two")
     elif section != "playbooks":
         yield no_effect(document, path, "live is what it is anyhow: of all lines the most restrictive counts",
                         "remove the line, or say shadow")  # fmt: skip

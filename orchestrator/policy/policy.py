@@ -51,7 +51,7 @@ class Policy:
     def goes_by_age(self, playbook: str) -> bool:
         """Whether it matters for the mode how long the playbook has been in force."""
         new = self.model.new_playbooks
-        return new.mode == "shadow" and new.for_ is not None and playbook not in self.model.modes.playbooks
+        return new.mode != "live" and new.for_ is not None and playbook not in self.model.modes.playbooks
 
     def demand(self, asked: Asked, on_list: OnList) -> tuple[Demand, Line] | None:
         """The approval that is demanded for this, and by which line; none where none is."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 
 from orchestrator.contract import Capability
 from orchestrator.policy.document import PolicyDocument
 from orchestrator.policy.operators import Who
+from orchestrator.policy.section import Word
 
 WHO = {"enum": ["everyone", "nobody"]}
 DURATION = {"type": "string", "pattern": "^([0-9]{1,6}d)?([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$"}
@@ -24,7 +25,7 @@ def policy_schema(capabilities: Mapping[str, Capability[Any, Any]]) -> str:
         one.pop("default", None)
     new = definitions["NewPlaybooks"]["properties"]
     new["for"] = {**DURATION, "description": "how long after it came into force first"}
-    made["properties"]["new_playbooks"] = {"anyOf": [{"enum": ["live", "shadow"]}, {"$ref": "#/$defs/NewPlaybooks"}]}
+    made["properties"]["new_playbooks"] = {"anyOf": [{"enum": list(get_args(Word))}, {"$ref": "#/$defs/NewPlaybooks"}]}
     changing = [name for name, one in sorted(capabilities.items()) if one.effect.mutates]
     definitions["Modes"]["properties"]["capabilities"]["propertyNames"] = {"enum": changing}
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, "title": "A policy of Tocsin"}

@@ -14,6 +14,8 @@ from orchestrator.language.wording import near
 from orchestrator.language.yaml_reader import Document, Path
 
 Mode = Literal["live", "shadow"]
+Word = Literal["live", "canary", "shadow"]
+"""what a line of the policy may say of a mode"""
 
 
 class Section(BaseModel):

@@ -77,7 +77,10 @@ def test_the_schema_for_editors_is_what_the_models_say() -> None:
     [
         ("modez: {}", ":2:1: a policy has no `modez`; did you mean `modes`?"),
         ("modes: {sight: live}", ":2:9: `modes` has no `sight`; did you mean `site`?"),
-        ("modes: {site: shadw}", ":2:15: `site` is one of live, shadow, and this is 'shadw'; did you mean `shadow`?"),
+        (
+            "modes: {site: shadw}",
+            "`site` is one of live, canary, shadow, and this is 'shadw'; did you mean `shadow`?",
+        ),
         ("modes: {playbooks: {contian: shadow}}", "no playbook is named `contian` here; did you mean `contain`?"),
         ("modes: {integrations: {egde: shadow}}", "no integration is named `egde` here; did you mean `edge`?"),
         (
@@ -112,6 +115,8 @@ def test_what_makes_no_sense_is_refused_with_its_place_and_the_likely_fix(text: 
         ("modes: {site: shadow, playbooks: {contain: live}}", "never reached: the whole site is in shadow"),
         ("modes: {site: shadow, playbooks: {contain: shadow}}", "the whole site is in shadow"),
         ("modes: {playbooks: {draft: live}}", "never reached: the file of draft says `mode: shadow`"),
+        ("modes: {site: canary, integrations: {edge: canary}}", "the whole site is in canary"),
+        ("modes: {capabilities: {ticket.open: canary}}", "there is no target to look at first"),
         ("modes: {capabilities: {intel.lookup_ip: shadow}}", "only reads, and reads are in no mode"),
         ("new_playbooks: {mode: live, for: 14d}", "`for` says how long a new playbook is in shadow"),
         ("groups: {lead: [alice]}", "no line asks for the group `lead`"),
@@ -226,7 +231,7 @@ def test_the_first_demand_that_fits_counts(integration: str, capability: str, li
     assert (found[0].key if found else None) == key
 
 
-MODE = st.sampled_from(["live", "shadow"])
+MODE = st.sampled_from(["live", "canary", "shadow"])
 
 
 @given(site=MODE, edge=MODE, contain=MODE, block=MODE, new=MODE, named=st.booleans())
@@ -242,4 +247,6 @@ def test_the_most_restrictive_line_counts_whatever_the_others_say(
     decided = made.mode(Asked("contain", "edge", "firewall.block_ip"))
     assert decided.mode == ("shadow" if "shadow" in speaks else "live")
     assert len(decided.lines) == speaks.count("shadow")
-    assert made.mode(Asked(None, "dmz", "firewall.unblock_ip")).mode == site
+    assert len(decided.canary) == speaks.count("canary")
+    elsewhere = made.mode(Asked(None, "dmz", "firewall.unblock_ip"))
+    assert (elsewhere.mode == "shadow", bool(elsewhere.canary)) == (site == "shadow", site == "canary")

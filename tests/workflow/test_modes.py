@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from temporalio.client import WorkflowFailureError
 
+from orchestrator.errors import TargetUnavailable
 from orchestrator.workflow import playbook_run
 from tests.policy.written import FILE, put
 from tests.workflow.bench import Bench, ask, block, eventually, look_up, metadata, playbook, ticket
@@ -89,6 +91,29 @@ async def test_a_run_in_shadow_goes_on_in_a_new_execution(monkeypatch: pytest.Mo
     assert len(executions) > 1
     assert set(result["steps"].values()) == {"shadowed"}
     assert bench.target.asked == []
+
+
+async def test_a_canary_goes_ahead_of_a_loop(bench: Bench) -> None:
+    """The other items wait visibly, and follow; where its effect is not seen none of them is sent."""
+    await put(bench.engine, "modes: {capabilities: {firewall.block_ip: canary}}")
+    items = [f"203.0.113.{number}" for number in range(1, 6)]
+    loop = {"items": items, "concurrency": 5, "steps": [block(ip="{{ item }}", timeout="1s")]}
+    made = playbook([{"id": "loop", "for_each": loop}])
+
+    def hide() -> None:
+        if bench.target.asked:
+            raise TargetUnavailable("it never shows")
+
+    async with bench.worker():
+        good = await bench.run(made)
+        sent, bench.target.asked = sorted(bench.target.asked), []
+        bench.target.hide = hide
+        with pytest.raises(WorkflowFailureError):
+            await bench.run(made)
+
+    assert good["state"] == "succeeded"
+    assert sent == [f"block {ip}" for ip in items]
+    assert len(bench.target.asked) == 1
 
 
 async def test_a_run_that_was_reset_stays_in_the_shadow_that_it_was_in(bench: Bench) -> None:
