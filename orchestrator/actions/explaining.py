@@ -23,6 +23,7 @@ from orchestrator.contract import Effect
 from orchestrator.errors import TocsinError
 from orchestrator.language.host import RunContext
 from orchestrator.language.never_touch import is_guarded
+from orchestrator.language.reference_files import ReferenceFile
 
 HALTING = text("SELECT tocsin.halting(CAST(:asked AS jsonb))")
 Verdict = Literal["passes", "refuses", "halts", "shadows", "asks"]
@@ -59,7 +60,15 @@ class Explained:
 class Explainer:
     """Asks the rails themselves: what is explained is what would happen."""
 
-    def __init__(self, engine: AsyncEngine, never_touch: NeverTouch, modes: Modes, demands: DemandedApprovals) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        never_touch: NeverTouch,
+        modes: Modes,
+        demands: DemandedApprovals,
+        lists: Sequence[ReferenceFile] = (),
+    ) -> None:
+        self._lists = lists
         self._demands = demands
         self._engine = engine
         self._never_touch = never_touch
@@ -88,7 +97,9 @@ class Explainer:
         if not is_guarded(capability.effect):
             return None
         found = await self._never_touch.touched({capability.target: value} if capability.target else {})
-        return Told("never_touch", "refuses", str(found)) if found else Told("never_touch", "passes", "on no list")
+        if found is None:
+            return Told("never_touch", "passes", "on no list")
+        return Told("never_touch", "refuses", f"{place_of(self._lists, found.list, found.entry)}{found}")
 
     async def _mode(self, context: RunContext, request: CanonicalRequest, effect: Effect) -> Told | None:
         if not effect.mutates:
@@ -123,6 +134,18 @@ class Explainer:
         if wanted is None:
             return Told("approval", "passes", "the policy demands none that the playbook does not ask for itself")
         return Told("approval", "asks", wanted.line)
+
+
+def place_of(files: Sequence[ReferenceFile], name: str, entry: str | None) -> str:
+    """Where the entry of a list stands, before what is said of it; nothing for what stands in no file of the site."""
+    file = next((one for one in files if one.name == name), None)
+    if file is None:
+        return ""
+    for path in file.files if entry else ():
+        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+            if str(entry) in line:
+                return f"{path}:{number}: "
+    return f"{file.path}: "
 
 
 def typed_target(capability: AnyCapability, target: str) -> Any:

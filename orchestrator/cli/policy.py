@@ -20,6 +20,7 @@ from orchestrator.bootstrap import at_the_site, known_here, never_touch_of
 from orchestrator.cli.console import as_json, complain, plain, say, table
 from orchestrator.cli.operator import me
 from orchestrator.errors import TocsinError
+from orchestrator.language.reference_files import load_reference
 from orchestrator.local.endpoints import current_endpoints
 from orchestrator.policy.file import find_policy, policy_path
 from orchestrator.policy.in_force import Recorded
@@ -99,7 +100,8 @@ async def explain(
         modes = Modes(Recorded(PolicyStore(engine)), settings.mode)
         demands = DemandedApprovals(PostgresLedger(engine), reference.current)
         guard = never_touch_of(settings, endpoints, catalog, reference)
-        explainer = Explainer(engine, guard, modes, demands)
+        files = load_reference(settings.playbooks).files
+        explainer = Explainer(engine, guard, modes, demands, files)
         found = await explainer.explain(catalog.capabilities[capability], target, routes, context)
     if json:
         as_json([{"becomes": one.becomes, **asdict(one)} for one in found])

@@ -108,8 +108,14 @@ async def test_it_is_explained_what_would_become_of_an_action_and_by_which_line(
         ("never_touch", "mode", "kill_switch"), "passes"
     )
 
-    code, one = await explained(serving, "firewall.block_ip", "ip:127.0.0.1")
-    assert (code, one["becomes"], one["told"]["never_touch"][0]) == (1, "refused", "refuses")
+    (serving.folder / "playbooks" / "lists").mkdir()
+    crown = serving.write(
+        "playbooks/lists/crown.yaml", "title: Crown\ntype: network\nentries:\n- 198.51.100.0/24\nnever_touch: true\n"
+    )
+    for target, place in (("ip:127.0.0.1", "step"), ("198.51.100.7", f"{crown}:4: ")):
+        code, one = await explained(serving, "firewall.block_ip", target)
+        assert (code, one["becomes"], one["told"]["never_touch"][0]) == (1, "refused", "refuses")
+        assert one["told"]["never_touch"][1].startswith(place) is (place != "step")
     await put(serving, "title: New ones wait\nnew_playbooks: shadow\nmodes:\n  playbooks: {watched: live}\n")
     assert (await explained(serving, *CLOSE, "--playbook", "watched"))[1]["becomes"] == "sent"
     code, one = await explained(serving, *CLOSE, "--playbook", "asked")
