@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -65,16 +66,22 @@ class Recorded:
         self._clock = clock
         self._policy = DEFAULT
         self._looked: float | None = None
+        self._looking = asyncio.Lock()
         self._begun: dict[str, float] = {}
 
     async def now(self, *, anew: bool = False) -> Policy:
         """See `PolicyInForce.now`."""
-        if anew or self._looked is None or self._clock() - self._looked > FRESH:
-            looked = self._clock()
-            if await self._store.digest() != self._policy.digest:
-                self._policy = await self._read()
-            self._looked = looked
+        if anew or self._outdated():
+            async with self._looking:  # of many who ask at once one looks
+                if anew or self._outdated():
+                    looked = self._clock()
+                    if await self._store.digest() != self._policy.digest:
+                        self._policy = await self._read()
+                    self._looked = looked
         return self._policy
+
+    def _outdated(self) -> bool:
+        return self._looked is None or self._clock() - self._looked > FRESH
 
     async def ruled(self, asked: Asked, *, anew: bool = False) -> Ruled:
         """See `PolicyInForce.ruled`."""

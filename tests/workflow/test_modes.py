@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from temporalio.client import WorkflowFailureError
 
+from orchestrator.actions.shadow import report
 from orchestrator.errors import TargetUnavailable
 from orchestrator.workflow import playbook_run
 from tests.policy.written import FILE, put
@@ -67,6 +68,12 @@ async def test_a_run_that_began_live_sends_nothing_more_once_the_policy_says_sha
         await bench.answer(again, "approve", warned)
         live = await again.result()
 
+        await put(bench.engine, "modes: {capabilities: {firewall.block_ip: shadow}}")
+        no = await bench.start(made)
+        await bench.answer(no, "deny", await bench.asked(no))
+        await no.result()
+        (counted,) = await report(bench.engine, 3600)
+
     assert result["steps"] == {"first": "succeeded", "sure": "succeeded", "block": "shadowed", "look": "succeeded"}
     assert "shadow" not in row.card
     line = f"{FILE}:2: modes.capabilities.firewall.block_ip: shadow"
@@ -74,6 +81,8 @@ async def test_a_run_that_began_live_sends_nothing_more_once_the_policy_says_sha
     assert live["steps"]["block"] == "succeeded"
     assert [one for one in bench.target.asked if one.startswith("block")] == ["block 203.0.113.7"]
     assert (await modes(bench))["contain"] == ("live", None)
+    assert (counted.actions, counted.agreed, counted.denied, counted.unknown) == (1, 1, 1, 0)
+    assert counted.agreement == 0.5
 
 
 async def test_a_run_in_shadow_goes_on_in_a_new_execution(monkeypatch: pytest.MonkeyPatch, bench: Bench) -> None:
