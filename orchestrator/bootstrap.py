@@ -57,6 +57,8 @@ from orchestrator.workflow.client import connect, keep_token_fresh
 from orchestrator.workflow.questions import Questions
 from orchestrator.workflow.schedules import Schedules
 from orchestrator.workflow.start import TemporalStarter
+from orchestrator.workflow.sweeper import Sweeper
+from orchestrator.workflow.turns import Turns
 from orchestrator.workflow.worker import make_worker
 
 
@@ -106,6 +108,7 @@ class Tocsin:
             undoing=acting.undoing,
             claims=Claims(self.engine),
             questions=Questions(self.engine),
+            turns=Turns(self.temporal, self.engine),
             people=self.people,
             site=lambda names: self.reference.current().snapshot(names),
             modes=self.modes(),
@@ -141,6 +144,7 @@ class Tocsin:
             Sequencer(self.engine),
             Relay(self.engine, producer, batch=keeper.batch),
             Reaper(acting.ledger, acting.undoing),
+            Sweeper(self.temporal, self.engine, self.settings.temporal.task_queue, Turns(self.temporal, self.engine)),
         ]
         return Keeper(self.engine, duties, poll_seconds=keeper.poll_seconds)
 

@@ -31,11 +31,19 @@ HAS_SENT = text("SELECT EXISTS (SELECT FROM tocsin.action WHERE key = :key AND s
 
 UNDO = "~undo"
 """stands in the path of what takes something back, between the step that wanted it and what is taken back"""
+# what a run did, with what the runs did that it called and waited for: `step` is the one of the run itself that did it
 EFFECTS = text("""
-SELECT key, step, path, capability, integration, parameters, target, state, shared FROM tocsin.action
-WHERE run = :run AND effect = 'reversible' AND state IN ('done', 'unknown', 'shadowed')
-    AND (CAST(:steps AS text[]) IS NULL OR step = ANY(CAST(:steps AS text[])))
-    AND released_at IS NULL AND NOT :undo = ANY(path)
+WITH RECURSIVE called (run, path, step) AS (
+    SELECT CAST(:run AS text), CAST(ARRAY[] AS text[]), CAST(NULL AS text)
+    UNION ALL
+    SELECT sub.run, called.path || sub.called_at, COALESCE(called.step, sub.called_at[cardinality(sub.called_at)])
+    FROM tocsin.run sub JOIN called ON sub.called_by = called.run
+)
+SELECT key, a.run, a.step, called.path || a.path AS path, capability, integration, parameters, target, state, shared
+FROM called JOIN tocsin.action a ON a.run = called.run
+WHERE effect = 'reversible' AND state IN ('done', 'unknown', 'shadowed')
+    AND (CAST(:steps AS text[]) IS NULL OR COALESCE(called.step, a.step) = ANY(CAST(:steps AS text[])))
+    AND released_at IS NULL AND NOT :undo = ANY(a.path)
 ORDER BY intended_at DESC, key
 """)
 RELEASE = text("SELECT tocsin.release(:key, CAST(:body AS jsonb))")
@@ -146,9 +154,13 @@ class Outcome(Ending):
 
 
 class Effected(Data):
-    """Something that a run did and that can be taken back."""
+    """Something that a run did and that can be taken back; `path` leads to the step from the run that was asked for.
+
+    `run` is the one that did it: that run, or one that it called and waited for.
+    """
 
     key: str
+    run: str
     step: str
     path: tuple[str, ...]
     capability: str
@@ -232,7 +244,10 @@ class Ledger(Protocol):
         ...
 
     async def effects(self, run: str, steps: Sequence[str] | None) -> list[Effected]:
-        """What a run (or these steps of it) did and that stands, the last first; what undid something aside."""
+        """What a run (or these steps of it) did and that stands, the last first; what undid something aside.
+
+        What the runs did that a step called and waited for is what that step did.
+        """
         ...
 
     async def release(self, key: str, body: dict[str, Any]) -> str | None:

@@ -57,7 +57,10 @@ class Undoing:
         self._gateway = gateway
 
     async def undo(self, context: RunContext, call: UndoCall, traces: Sequence[Trace]) -> UndoOutcome:
-        """Let go of what the run did with these steps, the last first; the first failure stops nothing."""
+        """Let go of what the run did with these steps, the last first; the first failure stops nothing.
+
+        What a sub-playbook did that the run waited for, the run did with the step that called it.
+        """
         await self._ledger.note([told(context, trace) for trace in traces])
         undone: list[str] = []
         failure: StepError | None = None
@@ -73,7 +76,8 @@ class Undoing:
     async def _let_go(self, context: RunContext, call: UndoCall, effect: Effected) -> StepError | None:
         if effect.state == "shadowed":
             return await self._would_have(context, call, effect)
-        shared = await self._ledger.release(effect.key, {"by": call.step})
+        caller = {} if effect.run == context.run else {"caller": context.run}
+        shared = await self._ledger.release(effect.key, {"by": call.step, **caller})
         return await self.end(shared, by=call.step) if shared else None
 
     async def _would_have(self, context: RunContext, call: UndoCall, effect: Effected) -> StepError | None:

@@ -207,7 +207,10 @@ class Answered(Record):
 
 
 class SubCall(Record):
-    """A sub-playbook to run, with its inputs packed (see `packing`)."""
+    """A sub-playbook to run, with its inputs packed (see `packing`).
+
+    `begun` says that it runs already: an earlier execution of the run has called it.
+    """
 
     step: str
     path: tuple[str, ...]
@@ -216,6 +219,7 @@ class SubCall(Record):
     severity: str
     case: str | None = None
     detach: bool = False
+    begun: bool = False
 
 
 class SubOutcome(Record):
@@ -291,6 +295,10 @@ class Host(Protocol):
 
     async def call(self, call: SubCall, traces: tuple[Trace, ...]) -> SubOutcome:
         """Run a sub-playbook, and wait for its end unless it is detached."""
+        ...
+
+    async def call_off(self, call: SubCall) -> None:
+        """End a sub-playbook that an earlier execution has called and nobody waits for any more; returns at its end."""
         ...
 
     async def undo(self, call: UndoCall, traces: tuple[Trace, ...]) -> UndoOutcome:

@@ -283,7 +283,10 @@ class SetStep(StepKeys):
 
 
 class UndoStep(StepKeys):
-    """Release this run's hold on the effects of these steps, in reverse; what nobody else holds is undone."""
+    """Release this run's hold on the effects of these steps, in reverse; what nobody else holds is undone.
+
+    Of a step that calls a sub-playbook: on all that this has done, unless it is detached.
+    """
 
     KIND: ClassVar[str] = "undo"
 
@@ -347,9 +350,11 @@ class PlaybookDocument(Doc):
         "normal", description="whose turn comes first when many runs wait"
     )
     concurrency: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
-        None, description="how many runs may be open; more wait, visibly"
+        None, description="how many runs may be open; more wait, visibly, the most severe first, then the oldest"
     )
-    undo_on_failure: bool = Field(False, description="where the run fails, what it did is undone first, in reverse")
+    undo_on_failure: bool = Field(
+        False, description="where the run fails, what it did (with its sub-playbooks) is undone first, in reverse"
+    )
     trigger: Trigger = Field(Trigger(), description="what starts it; none for one that only others call")
     inputs: dict[Identifier, TypeSpec] = Field(
         {}, description="typed inputs of sub-playbooks, manual and scheduled runs"

@@ -40,12 +40,16 @@ from orchestrator.workflow.messages import (
 )
 from orchestrator.workflow.questions import Questions, Recorded, approval_id, digest_shown, question_digest
 from orchestrator.workflow.sub_runs import failure_of, forgotten, outcome_of
+from orchestrator.workflow.turns import Turns
 
 log = structlog.get_logger()
 GRACE = 5.0
 """seconds that what is under way may still take when the worker is asked to end"""
 RESUME_AFTER = timedelta(seconds=6)
 HEARTBEAT = 15.0
+BEATS = 20
+"""times that one attempt looks whether a sub-playbook has ended"""
+AT_ONCE = timedelta(seconds=1)
 SiteSnapshot = Callable[[Collection[str]], dict[str, Any]]
 """gives the site's lists and calendars of these names"""
 F = TypeVar("F", bound=Callable[..., Coroutine[Any, Any, Any]])
@@ -103,6 +107,7 @@ class Activities:
         claims: Claims,
         questions: Questions,
         people: People,
+        turns: Turns,
         site: SiteSnapshot | None = None,
         modes: Modes | None = None,
     ) -> None:
@@ -114,6 +119,7 @@ class Activities:
         self._claims = claims
         self._questions = questions
         self._people = people
+        self._turns = turns
 
     @property
     def all(self) -> list[Callable[..., Any]]:
@@ -129,6 +135,8 @@ class Activities:
         """Take the alert for this run, or say who has it."""
         ruled = await self._modes.of_run(begin.context.playbook, begin.context.mode)
         begun = await self._claims.begin(begin, _run_id(), ruled)
+        if begun.verdict == "queued":
+            await self._turns.give(begin.context.playbook)  # to whoever goes first, if there is a place
         if begun.verdict != "mine" or not begin.wants:
             return begun
         # what the site keeps is read once, and stays with the run
@@ -139,7 +147,7 @@ class Activities:
     @_edge
     async def take_in(self, taken: TakeIn) -> list[int]:
         """Claim alerts that joined; the places of those that are the run's own now."""
-        return await self._claims.take_in(taken)
+        return await self._claims.take_in(taken, _run_id())
 
     @activity.defn
     @_edge
@@ -163,21 +171,20 @@ class Activities:
     async def attend(self, run: str) -> SubOutcome:
         """Wait for the end of a sub-playbook that another execution of the calling run started.
 
-        What Temporal remembers no more is an unknown outcome: asking again would never end.
+        What Temporal remembers no more is an unknown outcome: asking again would never end. An attempt does not last,
+        so that those who wait for days take turns where they are more than a worker has room for.
         """
-        handle = self._client.get_workflow_handle(run)
-        waiting = asyncio.ensure_future(handle.result())
-        while not waiting.done():
-            activity.heartbeat()
-            await asyncio.wait((waiting,), timeout=HEARTBEAT)
+        waiting = asyncio.ensure_future(self._client.get_workflow_handle(run).result())
         try:
-            return outcome_of(waiting.result())
+            return await _ended(waiting, run)
         except WorkflowFailureError as error:
             return failure_of(error.cause)
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
             return forgotten(run)
+        finally:
+            waiting.cancel()
 
     @activity.defn
     @_edge
@@ -193,12 +200,12 @@ class Activities:
         digest = digest_shown(ask.context, ask.request.path, requests, _after_reset(ask.original_run_id))
         shadowed = await self._gateway.shadowed(ask.context, requests)
         card = card_of(ask.context, ask.request, requests, digest, shadowed)
-        return _asked(digest, await self._questions.ask(ask, digest, requests, card, shadowed))
+        return _asked(digest, await self._questions.ask(ask, digest, requests, card, _run_id(), shadowed))
 
     async def _question(self, ask: Ask, request: AskRequest) -> Asked:
         digest = question_digest(ask.context, request, _after_reset(ask.original_run_id))
         card = ask_card_of(ask.context, request, digest)
-        return _asked(digest, await self._questions.ask(ask, digest, (), card))
+        return _asked(digest, await self._questions.ask(ask, digest, (), card, _run_id()))
 
     @activity.defn
     @_edge
@@ -247,7 +254,18 @@ class Activities:
         wanted = None
         if finish.ending.state == "cancelled":
             wanted = await cancelled_by(self._client, finish.context.workflow_id, _run_id())
-        await self._claims.finish(finish, _run_id(), wanted)
+        if await self._claims.finish(finish, _run_id(), wanted):
+            await self._turns.give(finish.context.playbook)
+
+
+async def _ended(waiting: asyncio.Future[Any], run: str) -> SubOutcome:
+    """The outcome, where the run ends while this attempt lasts."""
+    for _ in range(BEATS):
+        activity.heartbeat()
+        await asyncio.wait((waiting,), timeout=HEARTBEAT)
+        if waiting.done():
+            return outcome_of(waiting.result())
+    raise ApplicationError(f"{run} has not ended yet", type="NotEnded", next_retry_delay=AT_ONCE)
 
 
 def _asked(digest: str, found: Recorded) -> Asked:

@@ -19,6 +19,8 @@ from orchestrator.policy.modes import Decided
 from orchestrator.policy.section import Line
 from orchestrator.workflow.joining import HELD, is_holder, take_in, tally
 from orchestrator.workflow.messages import Begin, Begun, Cancelled, Ending, Finish, TakeIn
+from orchestrator.workflow.questions import void_dropped
+from orchestrator.workflow.turns import leave_queue, wait_for_turn
 
 # an alert that joined may have been recorded for a newer version than the one that its run goes on with
 # the release before registers in the first of the two tables alone
@@ -36,15 +38,10 @@ SELECT EXISTS (SELECT FROM tocsin.playbook_version WHERE digest = :digest AND na
 CALLED = text("""
 SELECT EXISTS (SELECT FROM tocsin.playbook_version WHERE digest = :digest AND name = :playbook)
     OR EXISTS (SELECT FROM tocsin.playbook_registered WHERE digest = :digest AND name = :playbook) AS registered,
-    EXISTS (SELECT FROM tocsin.run WHERE workflow_id = :parent AND event = :event) AS called,
+    EXISTS (SELECT FROM tocsin.run WHERE workflow_id = :parent AND event = :event
+            AND run = COALESCE(CAST(:caller AS text), run)) AS called,
     (SELECT document->'trigger'->'schedule' FROM tocsin.playbook_version WHERE digest = :digest) AS schedule
 """)
-PLACES = text("""
-SELECT CAST(v.document->>'concurrency' AS int) AS most, pg_advisory_xact_lock(hashtext('tocsin.run ' || :playbook)),
-    EXISTS (SELECT FROM tocsin.run WHERE run = :run) AS has_one
-FROM tocsin.playbook_version v WHERE v.digest = :digest AND v.document ? 'concurrency'
-""")
-OPEN = text("SELECT count(*) FROM tocsin.run WHERE playbook = :playbook AND ended_at IS NULL AND run <> :run")
 CLAIM = text("""
 INSERT INTO tocsin.claim (playbook, alert_key, run, workflow_id, first_run_id, how)
 VALUES (:playbook, :alert_key, :run, :workflow_id, :first_run_id, :how) ON CONFLICT (playbook, alert_key) DO NOTHING
@@ -59,21 +56,27 @@ WHERE playbook = :playbook AND group_key = :group_key AND ended_at > clock_times
 ORDER BY ended_at DESC LIMIT 1
 """)
 START = text("""
-INSERT INTO tocsin.run (run, playbook, digest, event, group_key, workflow_id, first_run_id, mode, severity, mode_why)
-VALUES (:run, :playbook, :digest, :event, :group_key, :workflow_id, :first_run_id, :mode, :severity, :mode_why)
+INSERT INTO tocsin.run (run, playbook, digest, event, group_key, workflow_id, first_run_id, mode, severity, called_by,
+    called_at, mode_why)
+VALUES (:run, :playbook, :digest, :event, :group_key, :workflow_id, :first_run_id, :mode, :severity, :called_by,
+    CAST(:called_at AS text[]), :mode_why)
 ON CONFLICT (run) DO NOTHING RETURNING 1
 """)
 MODE = text("SELECT mode, mode_why FROM tocsin.run WHERE run = :run FOR UPDATE")
 SHADOW = text("UPDATE tocsin.run SET mode = 'shadow', mode_why = :mode_why WHERE run = :run")
 ENDING = text("SELECT ending, ended_by FROM tocsin.run WHERE run = :run AND ended_at IS NOT NULL FOR UPDATE")
-REOPEN = text(
-    "UPDATE tocsin.run SET state = 'running', ending = NULL, ended_by = NULL, ended_at = NULL WHERE run = :run"
-)
+# its caller may have ended meanwhile, and then nobody waits for it any more
+REOPEN = text("""
+UPDATE tocsin.run SET state = 'running', ending = NULL, ended_by = NULL, ended_at = NULL,
+    called_by = (SELECT run FROM tocsin.run caller WHERE caller.run = run.called_by AND caller.ended_at IS NULL)
+WHERE run = :run
+""")
 # each execution ends a run once; the one after a reset ends it anew
 END = text("""
 UPDATE tocsin.run SET state = :state, failed_step = :failed_step, error = CAST(:error AS jsonb),
     ending = CAST(:ending AS jsonb), ended_by = :ended_by, ended_at = clock_timestamp()
-WHERE run = :run AND (ended_at IS NULL OR ended_by <> :ended_by) RETURNING 1
+WHERE run = :run AND (ended_at IS NULL OR ended_by <> :ended_by)
+RETURNING EXISTS (SELECT FROM tocsin.waiting_run WHERE playbook = run.playbook) AS waited_for
 """)
 WORKFLOW = text("""
 SELECT workflow_id FROM tocsin.run WHERE run = :name OR workflow_id = :name ORDER BY ended_at DESC NULLS FIRST LIMIT 1
@@ -101,9 +104,10 @@ class Claims:
             if refusal:
                 await record(connection, [_event("run.refused", begin, {"why": refusal})])
                 return Begun(verdict="refused", why=refusal)
-            queued = None if begin.cancelled else await _queued(connection, begin)
-            if queued:
-                return Begun(verdict="queued", why=queued)
+            if begin.cancelled:
+                await leave_queue(connection, begin.context.run)
+            elif why := await wait_for_turn(connection, begin):
+                return Begun(verdict="queued", why=why)
             ended = await _ended(connection, begin)
             if await _claim(connection, begin, ended):
                 return await (
@@ -111,13 +115,17 @@ class Claims:
                 )
             return await _held(connection, begin, execution, ruled)
 
-    async def take_in(self, taken: TakeIn) -> list[int]:
+    async def take_in(self, taken: TakeIn, execution: str) -> list[int]:
         """Claim joined alerts for the run; the places of those that are its own now."""
         async with transaction(self._engine) as connection:
+            await void_dropped(connection, taken, execution)
             return await take_in(connection, taken)
 
-    async def finish(self, finish: Finish, execution: str, cancelled: Cancelled | None = None) -> None:
-        """Record the end of the run, once, with what it had decided and no action had carried, and who cancelled it."""
+    async def finish(self, finish: Finish, execution: str, cancelled: Cancelled | None = None) -> bool:
+        """Record the end of the run, once, with what it had decided and no action had carried, and who cancelled it.
+
+        Says whether others wait for its place.
+        """
         context, ending = finish.context, finish.ending
         plain = ending.model_dump(mode="json")
         values = {
@@ -125,8 +133,9 @@ class Claims:
             "error": to_json(plain["error"]) if ending.error else None, "ending": to_json(plain),
         }  # fmt: skip
         async with transaction(self._engine) as connection:
-            if (await connection.execute(END, values)).first() is None:
-                return
+            ended = (await connection.execute(END, values)).first()
+            if ended is None:
+                return False
             events = [told(context, one) for one in finish.traces]
             for row in await connection.execute(VOID, {"run": context.run}):
                 body = {"step": row.step, "approval": row.id, "status": "void", "why": "the run has ended"}
@@ -135,6 +144,7 @@ class Claims:
                 events.append(Event(type="run.cancelled", run=context.run, body=cancelled.model_dump(mode="json")))
             events.append(Event(type="run.ended", run=context.run, subject=context.event, body=plain))
             await record(connection, events)
+        return bool(ended.waited_for)
 
 
 async def _refusal(connection: AsyncConnection, begin: Begin) -> str | None:
@@ -161,7 +171,8 @@ async def _refusal_of_call(connection: AsyncConnection, begin: Begin) -> str | N
     """Why nobody who may has called this; what the server says of the start counts, not what the start says."""
     context = begin.context
     values = {
-        "digest": context.digest, "playbook": context.playbook, "parent": begin.parent or "", "event": context.event
+        "digest": context.digest, "playbook": context.playbook, "parent": begin.parent or "", "event": context.event,
+        "caller": begin.caller,
     }  # fmt: skip
     found = (await connection.execute(CALLED, values)).one()
     if not found.registered:
@@ -171,17 +182,6 @@ async def _refusal_of_call(connection: AsyncConnection, begin: Begin) -> str | N
     if begin.how == "schedule" and not (found.schedule and (begin.scheduled_at or begin.continued)):
         return "no schedule of a reviewed file has started this"
     return None
-
-
-async def _queued(connection: AsyncConnection, begin: Begin) -> str | None:
-    """Why the run has to wait for its turn; exact, since one run of a playbook looks at a time."""
-    context = begin.context
-    values = {"playbook": context.playbook, "digest": context.digest, "run": context.run}
-    places = (await connection.execute(PLACES, values)).first()
-    if places is None or places.has_one:
-        return None
-    count = (await connection.execute(OPEN, {"playbook": context.playbook, "run": context.run})).scalar_one()
-    return f"{count} runs are open, of {places.most} that may be" if count >= places.most else None
 
 
 async def _ended(connection: AsyncConnection, begin: Begin) -> str | None:
@@ -237,7 +237,7 @@ async def _start(connection: AsyncConnection, begin: Begin, execution: str, rule
         "run": context.run, "playbook": context.playbook, "digest": context.digest, "event": context.event,
         "group_key": storable(begin.group_key), "workflow_id": context.workflow_id,
         "first_run_id": context.first_run_id, "mode": ruled.mode, "severity": begin.severity,
-        "mode_why": ruled.why or None,
+        "called_by": begin.caller, "called_at": list(begin.called_at), "mode_why": ruled.why or None,
     }  # fmt: skip
     if (await connection.execute(START, values)).first() is not None:
         body: dict[str, object] = {

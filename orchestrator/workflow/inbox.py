@@ -33,12 +33,18 @@ class Inbox:
         self.cancelled = False
         self.signals = 0
         self.answers = 0
+        self.turns = 0
         self.arrived: list[JoinedAlert] = []
 
     def join(self, alerts: Iterable[JoinedAlert]) -> None:
         """Alerts have arrived."""
         self.signals += 1
         self.arrived += alerts
+
+    def turn(self) -> None:
+        """Somebody says that it may be the run's turn."""
+        self.signals += 1
+        self.turns += 1
 
     def answer(self) -> None:
         """Somebody answered, or said something else: history has it."""

@@ -89,9 +89,10 @@ class RunStart(Message):
     """The one argument of a run: the playbook by content with those that it calls, the alert or the inputs, and why.
 
     `event` is what ledger keys begin with, where that is not the alert's key: a sub-playbook's are those of the run
-    that called it. `site` is the snapshot of the site's lists and calendars that the run began with. `inbox` is
-    what waited for this run, in the keeping of the runs before it. `carried` is there where the same run
-    goes on because its history had become long.
+    that called it. `caller` is the run that waits for this one, and `called_at` the path of its step: what this run
+    does is undone with what that one did. `site` is the snapshot of the site's lists and calendars that the run began
+    with. `inbox` is what waited for this run, in the keeping of the runs before it. `carried` is there where the same
+    run goes on because its history had become long.
     """
 
     run: Name
@@ -106,6 +107,8 @@ class RunStart(Message):
     requester: Annotated[str, Field(max_length=200)] | None = None
     case: Annotated[str, Field(max_length=1_024)] | None = None
     event: Name | None = None
+    caller: Name | None = None
+    called_at: tuple[str, ...] = ()
     within: tuple[str, ...] = ()
     depth: Annotated[int, Field(ge=0, le=MOST_DEPTH)] = 0
     site: dict[str, Any] | None = None
@@ -121,14 +124,17 @@ class RunStart(Message):
 class Begin(Message):
     """Ask whether the alert is this run's. `content` is the digest of what the run carries of it.
 
-    `parent` is the workflow that the server says has started this one; `wants` the lists and calendars of the site
-    that its playbook names, as `lists.travel`. `continued` says that the server has continued the run; one that was
-    `cancelled` waits for no turn, since it sends nothing any more.
+    `parent` is the workflow that the server says has started this one, `caller` the run of it that waits for this one,
+    at its step `called_at`; `wants` the lists and calendars of the site that its playbook names, as `lists.travel`.
+    `continued` says that the server has continued the run; one that was `cancelled` waits for no turn, since it sends
+    nothing any more.
     """
 
     context: RunContext
     how: How = "alert"
     parent: str | None = None
+    caller: str | None = None
+    called_at: tuple[str, ...] = ()
     scheduled_at: datetime | None = None
     continued: bool = False
     cancelled: bool = False
@@ -185,12 +191,17 @@ class TakeIn(Message):
     """Alerts that joined. `how` is `counted` for those that came when no step was left to see them.
 
     Those named in `passed_on` may be held by an earlier run of the same chain, which passed them on to this one.
+
+    `asking` are the paths of the questions that the run asks, by the first `place` events of its history: what it asked
+    before that and asks no longer, it asked in a task that was dropped.
     """
 
     context: RunContext
     alerts: tuple[TakenAlert, ...]
     how: Literal["joined", "counted"] = "joined"
     passed_on: tuple[str, ...] = ()
+    asking: tuple[tuple[str, ...], ...] = ()
+    place: int = 0
 
 
 class Act(Message):
@@ -218,12 +229,16 @@ class Void(Message):
 
 
 class Ask(Message):
-    """A question to people. `original_run_id` differs from the execution's own id after a reset, and then asks anew."""
+    """A question to people. `original_run_id` differs from the execution's own id after a reset, and then asks anew.
+
+    `place` is how many events the history has: of two that one execution asks at one path, the later one counts.
+    """
 
     context: RunContext
     request: ApprovalRequest | AskRequest
     traces: tuple[Trace, ...]
     original_run_id: str = ""
+    place: int = 0
 
 
 class Asked(Message):

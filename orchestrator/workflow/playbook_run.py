@@ -76,6 +76,7 @@ class PlaybookRun:
         pause = 1.0
         host = TemporalHost(_context(start), Joining(start, self._inbox))
         while True:
+            told = self._inbox.turns
             begin = _begin(start, host.context, cancelled=self._inbox.cancelled)
             begun = await host.local("begin", begin, Begun, summary="claim the alert")
             if begun.verdict == "mine":
@@ -84,7 +85,7 @@ class PlaybookRun:
                 return await self._carry_out(start, host, begun)
             if begun.verdict == "queued":
                 host.show(f"waiting for its turn: {begun.why}")
-                await self._turn(start, host, pause)
+                await self._turn(start, host, pause, told)
                 pause = min(pause * 2, LONGEST_QUEUE_PAUSE)
                 continue
             plan = host.plan(join=0)
@@ -96,14 +97,14 @@ class PlaybookRun:
             start = _next(start, plan.first, plan.inbox)
             host = TemporalHost(_context(start), Joining(start, self._inbox))
 
-    async def _turn(self, start: RunStart, host: TemporalHost, pause: float) -> None:
-        """Wait before the next look whether the run may begin; what joins meanwhile waits with it."""
+    async def _turn(self, start: RunStart, host: TemporalHost, pause: float, told: int) -> None:
+        """Wait before the next look whether the run may begin, or until told to look; what joins waits with it."""
         if self._long(host) and not self._inbox.cancelled:
             while (waiting := host.waiting()).counted:
                 await host.count(waiting.counted)
             _continue(start.model_copy(update={"inbox": waiting.inbox}))
         with contextlib.suppress(TimeoutError):
-            await workflow.wait_condition(lambda: self._inbox.cancelled, timeout=pause)
+            await workflow.wait_condition(lambda: self._inbox.cancelled or self._inbox.turns > told, timeout=pause)
 
     async def _carry_out(self, start: RunStart, host: TemporalHost, begun: Begun) -> dict[str, Any]:
         """Run the playbook, record the end; what came too late is counted, or goes on as a run of its own."""
@@ -171,12 +172,12 @@ class PlaybookRun:
         while True:
             await workflow.wait_condition(lambda: over() or self._long(host))
             host.pausing = True
-            await workflow.wait_condition(lambda: over() or host.in_flight == 0)
+            await workflow.wait_condition(lambda: over() or (host.in_flight == 0 and not host.unread))
             if over():
                 host.pausing = False
                 return
             await host.take_in()
-            if over() or host.in_flight or self._inbox.arrived:
+            if over() or host.in_flight or host.unread or self._inbox.arrived:
                 continue
             following = _following(start, run, host)
             if following is not None:
@@ -206,8 +207,11 @@ class PlaybookRun:
 
     @workflow.signal(dynamic=True)
     def heard(self, name: str, args: Sequence[RawValue]) -> None:
-        """Alerts that join are kept; anything else is left aside."""
-        self._inbox.join(_joining(args) if name == "join" else [])
+        """Alerts that join are kept, and `turn` makes a run that waits look; anything else is left aside."""
+        if name == "turn":
+            self._inbox.turn()
+        else:
+            self._inbox.join(_joining(args) if name == "join" else [])
 
 
 def _following(start: RunStart, run: Run, host: TemporalHost) -> RunStart | None:
@@ -238,7 +242,7 @@ def _read(args: Sequence[RawValue]) -> RunStart:
 
 def _pretends(start: RunStart) -> bool:
     """Whether somebody who pressed Start says what only the server, or a run of ours, can say."""
-    called = (start.event, start.case, start.site, start.within, start.depth) != (None, None, None, (), 0)
+    called = (start.event, start.caller, start.case, start.site, start.within, start.depth) != (*[None] * 4, (), 0)
     return start.carried is not None or bool(start.inbox) or (called and start.how in ("alert", "manual"))
 
 
@@ -308,6 +312,8 @@ def _begin(start: RunStart, context: RunContext, *, cancelled: bool) -> Begin:
         context=context,
         how=start.how,
         parent=parent.workflow_id if parent else None,
+        caller=start.caller,
+        called_at=start.called_at,
         scheduled_at=workflow.info().typed_search_attributes.get(SCHEDULED_AT),
         continued=workflow.info().continued_run_id is not None,
         cancelled=cancelled,

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from orchestrator.actions.canonical import CanonicalRequest, digest_of
@@ -17,14 +17,31 @@ from orchestrator.audit.database import single_statement, storable, transaction
 from orchestrator.audit.events import Event, record, to_json
 from orchestrator.language.host import Answered, ApprovalRequest, AskRequest, Decision, RunContext, StepStatus
 from orchestrator.workflow.approval import Judged, Question, silence, state_of
-from orchestrator.workflow.messages import Ask, SignalSeen
+from orchestrator.workflow.messages import Ask, SignalSeen, TakeIn
 
 ASK = text("""
-INSERT INTO tocsin.approval (id, run, playbook, workflow_id, first_run_id, step, digest, request, card, deadline,
-    shadowed, demanded)
+INSERT INTO tocsin.approval (id, run, playbook, workflow_id, first_run_id, step, digest, request, card, deadline, path,
+    asked_in, asked_after, shadowed, demanded)
 VALUES (:id, :run, :playbook, :workflow_id, :first_run_id, :step, :digest, CAST(:request AS jsonb), :card, :deadline,
-    CAST(:shadowed AS jsonb), :demanded)
+    CAST(:path AS text[]), :asked_in, :asked_after, CAST(:shadowed AS jsonb), :demanded)
 ON CONFLICT (id) DO NOTHING RETURNING 1
+""")
+# of what one step asked with different words, only what was asked last is answered: a task that is carried out again,
+# with alerts that joined meanwhile, asks for something else, and so does a run that was reset
+REPLACED = text("""
+WITH open AS (
+    SELECT id, row_number() OVER (ORDER BY asked_in = :asked_in DESC, asked_after DESC, asked_at DESC) AS age
+    FROM tocsin.approval
+    WHERE run = :run AND first_run_id = :first_run_id AND path = CAST(:path AS text[]) AND state = 'waiting'
+)
+UPDATE tocsin.approval SET state = 'void', decided_at = clock_timestamp()
+FROM open WHERE open.id = approval.id AND open.age > 1 RETURNING approval.id, step
+""")
+DROPPED = text("""
+UPDATE tocsin.approval SET state = 'void', decided_at = clock_timestamp()
+WHERE run = :run AND first_run_id = :first_run_id AND state = 'waiting' AND asked_in = :asked_in
+    AND asked_after < :place AND to_jsonb(path) <> ALL (SELECT jsonb_array_elements(CAST(:asking AS jsonb)))
+RETURNING id, step
 """)
 STORED = text("SELECT state, decision, deadline, card FROM tocsin.approval WHERE id = :id FOR UPDATE")
 OF_RUN = text("""
@@ -33,7 +50,7 @@ WHERE run = :run AND first_run_id = :first_run_id ORDER BY asked_at
 """)
 VOID = text("""
 UPDATE tocsin.approval SET state = 'void', decided_at = clock_timestamp() WHERE id = :id AND state = 'waiting'
-RETURNING step
+RETURNING id, step
 """)
 DECIDE = text("""
 UPDATE tocsin.approval SET state = :state, decision = CAST(:decision AS jsonb), decided_at = clock_timestamp()
@@ -123,10 +140,17 @@ class Questions:
         self._engine = engine
 
     async def ask(
-        self, ask: Ask, digest: str, requests: Sequence[CanonicalRequest], card: str, shadowed: Sequence[str] = ()
+        self,
+        ask: Ask,
+        digest: str,
+        requests: Sequence[CanonicalRequest],
+        card: str,
+        execution: str,
+        shadowed: Sequence[str] = (),
     ) -> Recorded:
         """Record the question, with its decision where there is one already or nobody has to be asked.
 
+        What the same step asked before with other words is void; `execution` is Temporal's id of the one that asks.
         `shadowed` says of each request what keeps it from being sent, if anything does.
         """
         context, request, approval = ask.context, ask.request, approval_id(digest)
@@ -134,7 +158,8 @@ class Questions:
         row = {
             "id": approval, "run": context.run, "playbook": context.playbook, "workflow_id": context.workflow_id,
             "first_run_id": context.first_run_id, "step": request.step, "digest": digest, "request": to_json(shown),
-            "card": storable(card), "deadline": request.deadline, "shadowed": to_json(list(shadowed)),
+            "card": storable(card), "deadline": request.deadline, "path": list(request.path), "asked_in": execution,
+            "asked_after": ask.place, "shadowed": to_json(list(shadowed)),
             "demanded": (request.demanded or None) if isinstance(request, ApprovalRequest) else None,
         }  # fmt: skip
         async with transaction(self._engine) as connection:
@@ -150,6 +175,7 @@ class Questions:
             decision, why = _without_people(ask, approval)
             if decision is not None:
                 await _decide(connection, context, approval, request.step, decision, why)
+            await _void(connection, context, REPLACED, row, "it was asked anew, with other content")
         return Recorded(deadline=request.deadline, card=card, decision=decision)
 
     async def of_run(self, context: RunContext) -> list[Question]:
@@ -199,10 +225,7 @@ class Questions:
     async def void(self, context: RunContext, approval: str, why: str) -> None:
         """Nobody has to answer this any more."""
         async with transaction(self._engine) as connection:
-            row = (await connection.execute(VOID, {"id": approval})).first()
-            if row is not None:
-                body = {"step": row.step, "approval": approval, "status": "void", "why": why}
-                await record(connection, [Event(type="approval.decided", run=context.run, body=body)])
+            await _void(connection, context, VOID, {"id": approval}, why)
 
     async def decision(self, approval: str) -> Decision | Answered | None:
         """The decision, where there is one."""
@@ -246,6 +269,25 @@ async def _stored(connection: AsyncConnection, approval: str) -> Recorded:
     if row.state == "void" and decision is None:
         decision = Decision(status=StepStatus.EXPIRED, approval=approval, note="void: nobody had to answer any more")
     return Recorded(deadline=row.deadline, card=row.card, decision=decision)
+
+
+async def void_dropped(connection: AsyncConnection, taken: TakeIn, execution: str) -> None:
+    """Nobody has to answer what an execution asked in a task that was dropped, and did not come to ask again."""
+    context = taken.context
+    values = {
+        "run": context.run, "first_run_id": context.first_run_id, "asked_in": execution, "place": taken.place,
+        "asking": to_json([list(path) for path in taken.asking]),
+    }  # fmt: skip
+    await _void(connection, context, DROPPED, values, "the run took another way, with alerts that joined")
+
+
+async def _void(
+    connection: AsyncConnection, context: RunContext, which: TextClause, values: dict[str, Any], why: str
+) -> None:
+    rows = (await connection.execute(which, values)).all()
+    bodies = [{"step": row.step, "approval": row.id, "status": "void", "why": why} for row in rows]
+    if bodies:
+        await record(connection, [Event(type="approval.decided", run=context.run, body=body) for body in bodies])
 
 
 async def _decide(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from temporalio import workflow
@@ -30,6 +32,8 @@ from orchestrator.workflow.search_attributes import of_run
 from orchestrator.workflow.visible import one_line
 
 ONCE = RetryPolicy(maximum_attempts=1)
+Waiting = Callable[[], Awaitable[SubOutcome]]
+"""Waits for the end of a child; may be left at any moment, since the same child can be waited for again"""
 
 
 def sub_run_name(playbook: str, parent: str, path: tuple[str, ...]) -> str:
@@ -56,6 +60,9 @@ def sub_start(start: RunStart, playbook: Playbook, run: str, call: SubCall) -> R
         requester=start.requester,
         case=call.case,
         event=start.event or start.alert_key,
+        # nobody undoes what a detached one does but itself
+        caller=None if call.detach else start.run,
+        called_at=() if call.detach else call.path,
         within=(*start.within, start.digest, *call.path),
         depth=start.depth + 1,
         alert_key=f"sub/{run.rpartition('/')[2]}",
@@ -63,20 +70,28 @@ def sub_start(start: RunStart, playbook: Playbook, run: str, call: SubCall) -> R
     )
 
 
-async def run_sub(start: RunStart, playbook: Playbook, call: SubCall) -> SubOutcome:
-    """Start the child and wait for its end, unless it is detached; how it ended is the outcome, never an exception."""
+async def run_sub(start: RunStart, playbook: Playbook, call: SubCall) -> Waiting:
+    """Start the child. What comes back waits for its end, unless it is detached, and gives how it ended.
+
+    Neither raises: a child that cannot be started has failed.
+    """
     sub = playbook.uses.get(call.playbook)
     if sub is None:
-        return _failed(f"no playbook is named {call.playbook}")
+        return _known(_failed(f"no playbook is named {call.playbook}"))
     if start.depth >= MOST_DEPTH:
-        return _failed(f"sub-playbooks are called more than {MOST_DEPTH} deep")
+        return _known(_failed(f"sub-playbooks are called more than {MOST_DEPTH} deep"))
     run = sub_run_name(sub.name, start.run, call.path)
+    gone_on = SubOutcome(status=StepStatus.SUCCEEDED)
+    if call.begun:
+        return partial(_attended, run)
     try:
         handle = await workflow.start_child_workflow(
             sub.name,
             sub_start(start, sub, run, call),
             id=run,
-            parent_close_policy=ParentClosePolicy.ABANDON if call.detach else ParentClosePolicy.REQUEST_CANCEL,
+            # to the server an execution that goes on in a new one has ended; the run itself cancels what it waits for,
+            # and where it was terminated, the sweeper does
+            parent_close_policy=ParentClosePolicy.ABANDON,
             cancellation_type=ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             retry_policy=ONCE,
@@ -84,15 +99,18 @@ async def run_sub(start: RunStart, playbook: Playbook, call: SubCall) -> SubOutc
             static_summary=one_line(f"{_shadow(start)}{call.severity}: {sub.title}")[:190],
         )
     except WorkflowAlreadyStartedError:
-        # the caller was reset: what the child did stands, and what it came to is asked for
-        if call.detach:
-            return SubOutcome(status=StepStatus.SUCCEEDED)
-        return await _attended(run)
+        # the caller was reset: the child stands, and what it comes to is asked for
+        return _known(gone_on) if call.detach else partial(_attended, run)
     except ChildWorkflowError as error:  # it was cancelled before it began
-        return failure_of(error.cause)
-    if call.detach:
-        return SubOutcome(status=StepStatus.SUCCEEDED)
-    return await _ended(handle)
+        return _known(failure_of(error.cause))
+    return _known(gone_on) if call.detach else partial(_ended, handle)
+
+
+def _known(outcome: SubOutcome) -> Waiting:
+    async def waited() -> SubOutcome:
+        return outcome
+
+    return waited
 
 
 def _shadow(start: RunStart) -> str:

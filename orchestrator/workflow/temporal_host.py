@@ -29,7 +29,7 @@ from orchestrator.language.host import (
     UndoCall,
     UndoOutcome,
 )
-from orchestrator.language.interpreter.ends import settled
+from orchestrator.language.interpreter.ends import leave_if_cancelled, settled
 from orchestrator.workflow.inbox import Joining, PassingOn
 from orchestrator.workflow.messages import (
     Act,
@@ -55,7 +55,8 @@ UNTIL_AVAILABLE = RetryPolicy(
 # From here on a retry waits on a timer of the server's: a task kept open would write to history every few seconds.
 ON_A_TIMER_FROM = timedelta(seconds=5)
 CANCELLED = "the run was cancelled: nothing more is sent"
-SubRunner = Callable[[SubCall], Awaitable[SubOutcome]]
+SubRunner = Callable[[SubCall], Awaitable[Callable[[], Awaitable[SubOutcome]]]]
+"""starts a sub-playbook; what comes back waits for its end"""
 
 
 class TemporalHost:
@@ -72,6 +73,8 @@ class TemporalHost:
         self._given_up = False
         self.unsent: list[Trace] = []
         self._state = "starting"
+        self._asking: set[tuple[str, ...]] = set()
+        self._looked_at: dict[tuple[str, ...], int] = {}
         self._cards: dict[tuple[str, ...], str] = {}
         self._halted: dict[tuple[str, ...], str] = {}
 
@@ -119,6 +122,11 @@ class TemporalHost:
     def stopped(self) -> bool:
         """Whether somebody cancelled the run, or it cannot go on, and nothing more is sent."""
         return (self._joining.inbox.cancelled or self._given_up) and not self._cleaning_up
+
+    @property
+    def unread(self) -> bool:
+        """Whether somebody has answered, and not every question has looked at it: another execution could not."""
+        return any(count < self._joining.inbox.answers for count in self._looked_at.values())
 
     def clean_up(self) -> None:
         """What `on_failure` wants is sent, also after a cancellation."""
@@ -204,7 +212,10 @@ class TemporalHost:
         """The places of those that are the run's own now."""
         slim = tuple(map(self._joining.slim, alerts))
         passed_on = tuple(one.alert_key for one in alerts if one.alert_key in self._joining.passed_on)
-        taken = TakeIn(context=self.context, alerts=slim, how=how, passed_on=passed_on)
+        taken = TakeIn(
+            context=self.context, alerts=slim, how=how, passed_on=passed_on, asking=tuple(sorted(self._asking)),
+            place=workflow.info().get_current_history_length(),
+        )  # fmt: skip
         return await self.local("take_in", taken, list[int], summary=f"{len(alerts)} alerts {how}")
 
     async def act(self, call: ActionCall, traces: tuple[Trace, ...]) -> ActionOutcome:
@@ -246,11 +257,22 @@ class TemporalHost:
         self, request: ApprovalRequest | AskRequest, traces: tuple[Trace, ...]
     ) -> Decision | Answered | str | None:
         """What people say; words where they cannot be asked, none where the run was cancelled."""
+        self._asking.add(request.path)
+        try:
+            return await self._said(request, traces)
+        finally:
+            self._asking.discard(request.path)
+
+    async def _said(
+        self, request: ApprovalRequest | AskRequest, traces: tuple[Trace, ...]
+    ) -> Decision | Answered | str | None:
         await self.take_in()
+        leave_if_cancelled()  # before anybody is asked
         while not self.stopped:
             ask = Ask(
                 context=self.context, request=request, traces=self._with_unsent(traces),
                 original_run_id=workflow.info().original_execution_run_id,
+                place=workflow.info().get_current_history_length(),
             )  # fmt: skip
             asked, traces = await self.local("ask", ask, Asked, summary=f"{request.step}: ask"), ()
             if asked.error is not None:
@@ -274,6 +296,8 @@ class TemporalHost:
             void = Void(context=self.context, approval=asked.approval, why="what it stands in has ended")
             await self.local("void", void, type(None), summary=f"{request.step}: void")
             raise
+        finally:
+            self._looked_at.pop(request.path, None)
         self._await(request, None)
         return decision
 
@@ -281,6 +305,7 @@ class TemporalHost:
         inbox = self._joining.inbox
         heard = after = 0
         while True:
+            self._looked_at[request.path] = heard
             late = await self._heard_more(heard, request.deadline)
             if self.stopped:
                 return None
@@ -335,14 +360,22 @@ class TemporalHost:
         """Run a sub-playbook as a child workflow."""
         assert self._sub is not None  # noqa: S101 - only a run that has begun calls others
         self.unsent += traces
-        if self.stopped:
+        if self.stopped and not call.begun:
             error = StepError(kind=FailureKind.REFUSED_BY_POLICY, message=CANCELLED)
             return SubOutcome(status=StepStatus.FAILED, error=error)
         self.in_flight += 1
         try:
-            return await self._sub(call)
+            waiting = await self._sub(call)
         finally:
             self.in_flight -= 1
+        return await waiting()  # not in flight: a run that goes on in a new execution waits for it there
+
+    async def call_off(self, call: SubCall) -> None:
+        """Cancel a child of an earlier execution, and wait for its end."""
+        ending = asyncio.ensure_future(self.call(call.model_copy(update={"begun": True}), ()))
+        await asyncio.sleep(0)  # it waits by now, and hears of it
+        ending.cancel()
+        await asyncio.wait((ending,))
 
     def _with_unsent(self, traces: tuple[Trace, ...]) -> tuple[Trace, ...]:
         """What was kept back for want of an activity to carry it, and these."""

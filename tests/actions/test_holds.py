@@ -294,6 +294,19 @@ async def test_shadow_holds_nothing(
     assert target.asked == []
 
 
+async def test_what_a_shadow_run_undoes_is_recorded_and_not_sent(
+    engine: AsyncEngine, target: Target, made: Acting
+) -> None:
+    """It did nothing: what stands at the target is somebody else's."""
+    target.blocked.add("203.0.113.7")
+    shadow = run(1).model_copy(update={"mode": "shadow"})
+    await made.gateway.act(shadow, block(), ())
+    outcome = await made.undoing.undo(shadow, UndoCall(step="back", path=("back",)), ())
+    assert (outcome.undone, outcome.error) == (("block",), None)
+    assert target.asked == []
+    assert len(await told(engine, "action.shadowed")) == 2
+
+
 async def test_a_site_in_shadow_still_takes_back_what_it_did_before(
     catalog: Catalog, ledger: PostgresLedger, engine: AsyncEngine, target: Target, made: Acting
 ) -> None:

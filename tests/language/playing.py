@@ -140,7 +140,7 @@ class Played:
     @property
     def undone(self) -> list[str]:
         """The steps whose effects were undone."""
-        return self.world.effects.undone
+        return [hold.path[-1] for hold in self.world.effects.undone]
 
     @property
     def statuses(self) -> dict[str, str]:

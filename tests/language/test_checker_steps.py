@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.language.checked import HEAD, codes, errors, found, inside, only, site, steps, told
+from tests.language.checked import HEAD, all_of, codes, errors, found, inside, only, site, steps, sub, told
 
 LOOK = '- id: look\n  action: intel.lookup_ip\n  with: {ip: "{{ alert.source.ip }}"}\n'
 SCORE = "- stop: success\n  message: '{{ steps.look.output.score }}'\n"
@@ -288,6 +288,15 @@ def test_only_what_an_action_did_before_and_can_take_back_is_undone() -> None:
     assert codes(steps(block + "- undo: [blok]")) == ["unknown_step"]
     assert codes(steps("- undo: [block]\n" + block)) == ["used_too_early"]
     assert codes(steps(f"- id: all\n  do:\n{inside(block)}- undo: [all]")) == ["undo"]
+
+
+def test_what_a_sub_playbook_did_is_undone_by_the_step_that_called_it() -> None:
+    """Not what a detached one did, since nobody waits for that."""
+    called = sub('- id: look\n  action: intel.lookup_ip\n  with: {ip: "203.0.113.7"}\n')
+    calling = "- {id: sub, playbook: helper, detach: %s}\n- undo: [sub]"
+    for detached, wrong in (("false", []), ("true", ["undo"])):
+        files = {"p": steps(calling % detached), "helper": called}
+        assert [one.code for one in all_of(files).findings] == wrong
 
 
 def test_keys_that_mean_nothing_are_told_so() -> None:

@@ -24,12 +24,14 @@ from orchestrator.language.host import (
     UndoOutcome,
 )
 from orchestrator.language.interpreter import Progress, RunResult, begin, carry_out
+from orchestrator.language.interpreter.scope import Budget, Path
 from orchestrator.language.packing import packer_for
 from orchestrator.language.program import Playbook
 from orchestrator.language.simulator.clock import in_virtual_time
 from orchestrator.language.yaml_reader import read_yaml
 from tests.language.playing import (
     CAPABILITIES,
+    START,
     Happening,
     LabHost,
     LabWorld,
@@ -139,7 +141,7 @@ def outcome_of(world: Said, result: RunResult, begun: int, sizes: list[int]) -> 
         failed=(result.failed_step, f"{error.kind}: {error.message}" if error else ""),
         outputs=result.outputs,
         steps={name: str(status) for name, status in result.steps.items()},
-        undone=sorted(world.effects.undone),
+        undone=sorted(hold.path[-1] for hold in world.effects.undone),
         told=sorted(f"{one.path} {one.step} {one.type} {one.body.get('status')}" for one in world.traces),
         begun=begun,
         executions=len(sizes) + 1,
@@ -490,3 +492,55 @@ def test_what_people_were_shown_stays_as_it_was_shown() -> None:
     for count in range(whole.begun):
         outcome = carried(played, happening, count, NEVER)
         assert (outcome.said, outcome.shown) == (whole.said, whole.shown)
+
+
+class CallingOff(LabHost):
+    """Remembers which sub-playbooks were called off, and how far the run was; begins nothing while it pauses."""
+
+    called_off: list[tuple[Path, int]]
+    pausing = False
+
+    async def ready(self) -> None:
+        if self.pausing:
+            await asyncio.Event().wait()
+
+    def clean_up(self) -> None:
+        self.pausing = False
+
+    async def call_off(self, call: SubCall) -> None:
+        await asyncio.sleep(1)
+        self.called_off.append((call.path, len(self.world.calls)))
+
+
+@pytest.mark.parametrize("ends", ["is cancelled", "is out of time"])
+def test_a_sub_playbook_that_was_called_elsewhere_ends_before_what_it_stands_in(ends: str) -> None:
+    """Also where the step that called it is not reached any more: nothing that the run did is left behind."""
+    played = playbook(
+        """
+        - id: group
+          timeout: 10m
+          on_error: [{id: late, action: lab.note, with: {what: late}}]
+          do: [{id: sub, playbook: helper, with: {address: 203.0.113.7, when: "{{ now() }}"}}]
+        """,
+        uses={"helper": HELPER},
+        on_failure=[{"id": "told", "action": "lab.note", "with": {"what": "told"}}],
+    )
+    path = ("group", "sub")
+    call = SubCall(step="sub", path=path, playbook="helper", inputs={}, severity="low")
+    begun = Progress(called={path: call})
+    if ends == "is out of time":
+        begun.budgets[("group",)] = Budget(START)
+
+    async def carried_on() -> CallingOff:
+        host = host_of(played, world_of(Happening()), Happening(), CallingOff)
+        host.called_off = []
+        if ends == "is cancelled":
+            host.pausing = True
+            host.end()
+        packed = json.loads(json.dumps(begun.pack(PACKER, host.now())))
+        await carry_out(begin(played, host, CAPABILITIES, progress=Progress.unpack(packed, PACKER)))
+        return host
+
+    host = in_virtual_time(carried_on())
+    assert host.called_off == [(path, 0)]
+    assert [one.names[0] for one in host.world.calls] == ["told" if ends == "is cancelled" else "late"]

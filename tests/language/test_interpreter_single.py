@@ -240,6 +240,64 @@ def test_undo_on_failure_takes_back_all_before_on_failure_runs() -> None:
     assert played.calls[-1] == "told"
 
 
+HOLDS = """
+    - {id: first, action: lab.hold, with: {what: "{{ inputs.what }} first"}, keep: true}
+    - {id: one, action: lab.hold, with: {what: "{{ inputs.what }} one"}, keep: true}
+"""
+HOLDER = playbook(HOLDS, name="holder", trigger={}, inputs={"what": "text"})
+MIDDLE = playbook(
+    "- {id: deeper, playbook: holder, with: {what: '{{ inputs.what }}'}}",
+    name="middle",
+    trigger={},
+    inputs={"what": "text"},
+    uses={"holder": HOLDER},
+)
+HOLDERS = {"holder": HOLDER, "middle": MIDDLE}
+
+
+def test_what_a_sub_playbook_did_is_undone_with_what_its_caller_did() -> None:
+    """In one order, however deep; what a detached one did is its own."""
+    played = play(
+        """
+        - {id: one, action: lab.hold, with: {what: a}, keep: true}
+        - {id: sub, playbook: middle, with: {what: b}}
+        - {id: two, action: lab.hold, with: {what: c}, keep: true}
+        - {id: away, playbook: holder, detach: true, with: {what: d}}
+        - {wait: {for: 1m}}
+        - {id: bad, stop: failure}
+        """,
+        uses=HOLDERS,
+        undo_on_failure=True,
+    )
+    assert played.undone == ["two", "one", "first", "one"]
+    assert [hold.parameters.what for hold in played.world.effects.holds] == ["d first", "d one"]
+
+
+def test_undo_of_a_step_that_called_a_playbook_undoes_what_that_did() -> None:
+    """Its steps' ids are its own: they mean nothing to its caller. In a loop, of the same item."""
+    played = play(
+        """
+        - {id: one, action: lab.hold, with: {what: a}, keep: true}
+        - {id: sub, playbook: holder, with: {what: b}}
+        - {undo: [one]}
+        - {undo: [sub]}
+        """,
+        uses=HOLDERS,
+    )
+    assert [hold.names[0] for hold in played.world.effects.undone] == ["one", "sub.one", "sub.first"]
+    looped = play(
+        """
+        - for_each:
+            items: [x, y]
+            steps:
+              - {id: sub, playbook: middle, with: {what: "{{ item }}"}}
+              - {when: item == "y", undo: [sub]}
+        """,
+        uses=HOLDERS,
+    )
+    assert [hold.parameters.what for hold in looped.world.effects.undone] == ["y one", "y first"]
+
+
 def test_an_effect_ends_by_itself_in_time() -> None:
     """Then there is nothing left to undo."""
     played = play("""

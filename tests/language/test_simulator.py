@@ -566,6 +566,11 @@ def test_undone_are_the_steps_whose_effects_were_taken_back() -> None:
     assert "undone: expected one" in mistake(steps, "{alert: {}, expect: {undone: [one]}}")
     failing = "- {id: one, action: lab.hold, with: {what: a}, keep: true}\n- {stop: failure}"
     assert passes(failing, "{alert: {}, expect: {ends: failure, undone: [one]}}", undo_on_failure=True)
+    called = playbook("- {id: one, action: lab.hold, with: {what: a}, keep: true}", trigger={})
+    calling = "- {id: contain, playbook: called}\n- {undo: [contain]}"
+    for name in ("one", "contain.one"):
+        assert passes(calling, f"{{alert: {{}}, expect: {{undone: [{name}]}}}}", uses={"called": called})
+    assert "happened contain.one" in mistake(calling, "{alert: {}, expect: {undone: []}}", uses={"called": called})
 
 
 def test_outputs_are_compared_as_their_types_read_them() -> None:

@@ -37,6 +37,7 @@ from orchestrator.workflow.approval import People, names
 from orchestrator.workflow.claims import Claims
 from orchestrator.workflow.questions import ApprovalRow, Questions
 from orchestrator.workflow.start import TemporalStarter
+from orchestrator.workflow.turns import Turns
 from orchestrator.workflow.worker import make_worker
 from tests.actions.bench_target import Target, acting
 from tests.policy.written import door
@@ -131,6 +132,7 @@ class Bench:
             claims=Claims(self.engine),
             questions=self.questions,
             people=self.people,
+            turns=Turns(self.client, self.engine),
             site=lambda names: self.site,
             modes=self.modes,
         )

@@ -24,7 +24,7 @@ FOLDER = Path(__file__).parent / "recorded"
 RECORD = "RECORD_HISTORIES"
 LARGEST = 400
 """events of a history that is kept; a longer one shows nothing more"""
-STICKY = re.compile(r"^\d+-.+-[0-9a-f]{32}$")
+STICKY = re.compile(r"^\d+[-@].+-[0-9a-f]{32}$")
 """the name of a worker's own queue: its process, its machine, and chance"""
 NEW_RULE = """
 A run that was recorded by an earlier release no longer replays: {name}.

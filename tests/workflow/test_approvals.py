@@ -11,11 +11,14 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle
 
 from orchestrator.actions.ledger import PostgresLedger
 from orchestrator.alerts.alert import Alert
+from orchestrator.audit.reading import about
 from orchestrator.errors import TargetUnavailable
-from orchestrator.language.host import ActionCall, RunContext
+from orchestrator.language.host import ActionCall, AskRequest, RunContext
 from orchestrator.language.program import Playbook
 from orchestrator.workflow.approval import names
-from orchestrator.workflow.questions import digest_shown
+from orchestrator.workflow.claims import Claims
+from orchestrator.workflow.messages import Ask, TakeIn
+from orchestrator.workflow.questions import digest_shown, question_digest
 from tests.actions.bench_target import gateway
 from tests.workflow.bench import CATALOG, Bench, an_alert, ask, block, eventually, look_up, metadata, playbook, ticket
 
@@ -334,3 +337,36 @@ async def _after(deadline: datetime | None) -> None:
         return datetime.now(UTC) > deadline
 
     await eventually(passed)
+
+
+async def test_of_what_a_step_asks_in_tasks_that_were_dropped_only_the_last_is_open(bench: Bench) -> None:
+    """A task that is carried out again, with an alert that joined, asks with other words, or something else instead."""
+    context = RunContext(
+        run="contain/a/1", playbook="contain", digest="d", event="lab/1", workflow_id="w", first_run_id="first"
+    )
+
+    async def asked(words: str, place: int, path: tuple[str, ...] = ("you",)) -> None:
+        request = AskRequest(step=path[-1], path=path, ask=words)
+        made = Ask(context=context, request=request, traces=(), place=place)
+        await bench.questions.ask(made, question_digest(context, request), (), words, "execution")
+
+    async def joined(place: int, *asking: tuple[str, ...]) -> list[str]:
+        taken = TakeIn(context=context, alerts=(), asking=asking, place=place)
+        await Claims(bench.engine).take_in(taken, "execution")
+        return await still_open()
+
+    async def still_open() -> list[str]:
+        return [row.card for row in await bench.questions.listed(context.run) if row.state == "waiting"]
+
+    await asked("with none?", 5)
+    await asked("another step?", 5, ("loop", "you"))
+    await asked("with one?", 9)
+    await asked("with one?", 9)
+    assert await still_open() == ["another step?", "with one?"]
+    await asked("said by a worker that is late?", 5)
+    assert await still_open() == ["another step?", "with one?"]
+    assert await joined(9, ("you",)) == ["with one?"]
+    assert await joined(9) == ["with one?"]
+    assert await joined(12) == []
+    told = await about(bench.engine, context.run)
+    assert [one.body["status"] for one in told if one.type == "approval.decided"] == ["void"] * 4

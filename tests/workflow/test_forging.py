@@ -249,8 +249,8 @@ async def test_an_alert_that_was_passed_on_without_content_is_as_severe_as_it_wa
     forged = true.model_copy(update={"severity": "critical"})
     claims = Claims(bench.engine)
 
-    assert await claims.take_in(TakeIn(context=context, alerts=(forged,))) == []
-    assert await claims.take_in(TakeIn(context=context, alerts=(true,))) == [0]
+    assert await claims.take_in(TakeIn(context=context, alerts=(forged,)), "x") == []
+    assert await claims.take_in(TakeIn(context=context, alerts=(true,)), "x") == [0]
 
 
 async def claimed(bench: Bench, key: str) -> bool:

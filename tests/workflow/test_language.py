@@ -9,6 +9,7 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
+from orchestrator.actions.kill_switch import KillSwitch, Reach
 from orchestrator.errors import Rejected
 from orchestrator.language.packing import packer_for
 from orchestrator.matching.by_hand import NotStarted, request_with_inputs
@@ -76,19 +77,31 @@ async def test_a_loop_does_each_item_once_some_side_by_side(bench: Bench) -> Non
 
 
 async def test_a_large_loop_goes_on_in_new_executions_and_does_no_item_twice(bench: Bench) -> None:
-    """History stays far below Temporal's limits: what is done is carried along, and not even looked at again."""
+    """History stays far below Temporal's limits: what is done is carried along, and not even looked at again.
+
+    A sub-playbook beside it holds nothing up, and is waited for in whichever execution.
+    """
     addresses = [f"10.{number // 250}.{number % 250}.1" for number in range(900)]
     steps = [
         {"id": "look", "action": "intel.lookup_ip", "with": {"ip": "{{ item }}"}},
         block("each", "{{ steps.look.output.ip }}"),
     ]
     loop = {"for_each": {"items": addresses, "concurrency": 20, "collect": "{{ item }}", "steps": steps}, "id": "loop"}
-    made = playbook([{"set": {"seen": "{{ alert.severity }}"}}, loop], outputs={"seen": "{{ vars.seen == 'high' }}"})
+    slow = playbook([QUESTION], name="slow", trigger={}, outputs={"verdict": "{{ steps.you.output.verdict }}"})
+    made = playbook(
+        [{"set": {"seen": "{{ alert.severity }}"}}, {"parallel": [loop, {"id": "beside", "playbook": "slow"}]}],
+        uses=[slow],
+        outputs={"seen": "{{ vars.seen == 'high' }}", "verdict": "{{ steps.beside.output.verdict }}"},
+    )
     async with bench.worker():
         handle = await bench.start(made)
+        await eventually(lambda: _attends(bench, handle), within=60)
+        (row,) = await bench.questions.listed()
+        await bench.answer(bench.client.get_workflow_handle(row.workflow_id), "answer", row, fields={"verdict": "mine"})
         result = await handle.result()
 
-    assert result["outputs"] == {"seen": True}
+    assert result["outputs"] == {"seen": True, "verdict": "mine"}
+    assert [row.state for row in await bench.rows("SELECT state FROM tocsin.run")] == ["succeeded"] * 2
     assert sorted(one for one in bench.target.asked if one.startswith("block")) == sorted(
         f"block {ip}" for ip in addresses
     )
@@ -96,6 +109,12 @@ async def test_a_large_loop_goes_on_in_new_executions_and_does_no_item_twice(ben
     executions = [one async for one in bench.client.list_workflows(f"WorkflowId = '{handle.id}'")]
     assert len(executions) >= 2
     assert all(one.history_length < 5_000 for one in executions)
+
+
+async def _attends(bench: Bench, handle: WorkflowHandle[Any, Any]) -> bool:
+    """Whether a later execution of the run waits for a sub-playbook."""
+    described = await bench.client.get_workflow_handle(handle.id).describe()
+    return any(one.activity_type.name == "attend" for one in described.raw_description.pending_activities)
 
 
 async def test_failed_items_let_the_others_finish_and_fail_the_loop(bench: Bench) -> None:
@@ -286,6 +305,9 @@ SUB = playbook(
 )
 
 
+SUB_INPUTS = {"ip": "{{ inputs.ip }}"}
+
+
 def call(step: str = "cut", **more: Any) -> dict[str, Any]:
     """A step that calls the sub-playbook."""
     return {"id": step, "playbook": "cut-off", "with": {"ip": "203.0.113.7"}, **more}
@@ -313,6 +335,36 @@ async def test_a_sub_playbook_is_a_run_of_its_own(bench: Bench) -> None:
     assert len({row.event for row in runs}) == 1
 
 
+async def test_what_a_sub_playbook_did_is_taken_back_with_its_caller(bench: Bench) -> None:
+    """In one order with what the caller did, by `undo` and by `undo_on_failure`; the ledger knows who called whom."""
+    middle = playbook([{"id": "deeper", "playbook": "cut-off", "with": SUB_INPUTS}], name="middle", trigger={},
+                      inputs={"ip": "address"}, uses=[SUB])  # fmt: skip
+    deep = {"id": "deep", "playbook": "middle", "with": {"ip": "198.51.100.1"}}
+    steps = [
+        block("one", "198.51.100.2"), call("kept", **{"with": {"ip": "198.51.100.3"}}), deep, {"undo": ["kept"]},
+        call("away", detach=True), block("two", "198.51.100.4"), ask("hold", ["never"]),
+        block("never", "198.51.100.9"), {"id": "bad", "stop": "failure"},
+    ]  # fmt: skip
+    async with bench.worker():
+        handle = await bench.start(playbook(steps, uses=[SUB, middle], undo_on_failure=True))
+        row = await bench.asked(handle, "hold")
+        await eventually(lambda: _all_done(bench, 5))
+        before = list(bench.target.asked)
+        await bench.answer(handle, "deny", row)
+        await cause(handle)
+
+    assert "unblock 198.51.100.3" in before
+    assert bench.target.asked[len(before) :] == [f"unblock 198.51.100.{number}" for number in (4, 1, 2)]
+    assert bench.target.blocked == {"203.0.113.7"}
+
+
+async def _all_done(bench: Bench, count: int) -> bool:
+    rows = await bench.rows(
+        "SELECT key FROM tocsin.action WHERE state IN ('done', 'undone') AND NOT '~undo' = ANY(path)"
+    )
+    return len(rows) == count
+
+
 async def test_the_failure_of_a_sub_playbook_is_the_steps(bench: Bench) -> None:
     """With its own kind; a detached one is not waited for."""
 
@@ -334,32 +386,35 @@ async def test_the_failure_of_a_sub_playbook_is_the_steps(bench: Bench) -> None:
 
 
 async def test_a_shadow_parent_makes_its_sub_playbooks_shadow(bench: Bench) -> None:
-    """Nothing is sent, and later steps render all the same."""
-    made = playbook([call(), ask("sure", ["after"]), block("after")], uses=[SUB], mode="shadow")
+    """Nothing is sent, later steps render all the same, and what would be undone is recorded."""
+    steps = [call(), ask("sure", ["after"]), block("after"), {"undo": ["cut"]}]
     async with bench.worker():
-        result = await bench.run(made)
+        result = await bench.run(playbook(steps, uses=[SUB], mode="shadow"))
+    undone = await bench.rows("SELECT state, path FROM tocsin.action WHERE capability = 'firewall.unblock_ip'")
 
     assert bench.target.asked == []
     assert result["steps"]["after"] == "shadowed"
+    assert [(row.state, row.path) for row in undone] == [("shadowed", ["undo#1", "~undo", "cut", "block"])]
 
 
 async def test_a_run_that_was_reset_asks_what_its_sub_playbook_came_to(bench: Bench) -> None:
-    """The sub-playbook is not run again."""
+    """The sub-playbook is not run again; the question is asked anew, and nobody has to answer the old one."""
     made = playbook([call(), ask("sure", ["other"]), block("other", "198.51.100.9")], uses=[SUB])
     async with bench.worker():
         handle = await bench.start(made)
-        await bench.asked(handle)
+        old = await bench.asked(handle)
         fresh = await bench.reset(handle)
-        await bench.answer(fresh, "approve", await eventually(lambda: _asked_anew(bench, handle)))
+        await bench.answer(fresh, "approve", await eventually(lambda: _asked_anew(bench, handle, old.id)))
         result = await fresh.result()
 
     assert result["steps"] == {"cut": "succeeded", "sure": "succeeded", "other": "succeeded"}
     assert bench.target.asked == ["block 203.0.113.7", "block 198.51.100.9"]
 
 
-async def _asked_anew(bench: Bench, handle: WorkflowHandle[Any, Any]) -> Any:
+async def _asked_anew(bench: Bench, handle: WorkflowHandle[Any, Any], old: str) -> Any:
+    """The only question that waits, where that is another one."""
     rows = [row for row in await bench.questions.listed(handle.id) if row.state == "waiting"]
-    return rows[-1] if len(rows) == 2 else None
+    return rows[0] if len(rows) == 1 and rows[0].id != old else None
 
 
 QUESTION = {
@@ -493,8 +548,57 @@ async def test_so_many_runs_are_open_as_may_be_and_the_others_wait_visibly(bench
     assert bench.target.asked == ["block 203.0.113.7"]
 
 
+async def test_of_those_who_wait_the_most_severe_goes_first_then_who_waits_longest(bench: Bench) -> None:
+    """What joins a run that waits counts too; one that somebody terminated meanwhile holds nobody up."""
+    one_waits = block(when='alert.title == "One"')
+    made = playbook([ask(), one_waits, look_up(), ticket()], concurrency=1, key="alert.source.ip")
+    waiting = [("low", "Two"), ("critical", "Gone"), ("medium", "Three"), ("high", "Four"), ("low", "Worse"),
+               ("medium", "Five"), ("high", "Six")]  # fmt: skip
+    alerts = [
+        an_alert(severity=severity, title=title, source={"ip": f"192.0.2.{number}"})
+        for number, (severity, title) in enumerate(waiting)
+    ]
+    async with bench.worker():
+        first = await bench.start(made, an_alert(title="One"))
+        row = await bench.asked(first)
+        handles = []
+        for alert in alerts:
+            handles.append(await bench.start(made, alert))
+            await eventually(lambda: _waits(handles[-1]))
+        await bench.start(made, an_alert(severity="critical", source={"ip": "192.0.2.4"}))
+        await handles[1].terminate("an accident")
+        await bench.answer(first, "deny", row)
+        for handle in (*handles[:1], *handles[2:]):
+            await handle.result()
+
+    opened = [one.removeprefix("open ") for one in bench.target.asked if one.startswith("open")]
+    assert opened == ["One", "Worse", "Four", "Six", "Three", "Five", "Two"]
+    assert await bench.rows("SELECT run FROM tocsin.waiting_run") == []
+
+
 async def _waits(handle: WorkflowHandle[Any, Any]) -> bool:
     return "waiting for its turn: 1 runs are open, of 1 that may be" in await metadata(handle)
+
+
+async def test_a_run_that_a_kill_switch_halts_goes_on_when_that_is_lifted(bench: Bench) -> None:
+    """In each of its branches, from where it stands; what is not halted goes on meanwhile."""
+    hand = KillSwitch(bench.engine, who="alice")
+    blocking = {"do": [block(timeout="1s")], "timeout": "1m"}
+    made = playbook([look_up(), {"parallel": [blocking, {"do": [look_up("again"), ticket(title="Halted too")]}]}])
+    await hand.throw(Reach(), "a test")
+    async with bench.worker():
+        handle = await bench.start(made)
+        await eventually(lambda: _halted(handle, 2))
+        before = list(bench.target.asked)
+        await hand.lift(Reach(), "over")
+        await handle.result()
+
+    assert before == ["look up 203.0.113.7"] * 2
+    assert sorted(bench.target.asked[2:]) == ["block 203.0.113.7", "open Halted too"]
+
+
+async def _halted(handle: WorkflowHandle[Any, Any], count: int) -> bool:
+    return (await metadata(handle)).count("**Halted:**") == count
 
 
 async def test_lists_of_the_site_are_read_once_for_a_run(bench: Bench) -> None:

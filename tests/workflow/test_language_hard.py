@@ -10,13 +10,18 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 from temporalio.client import ScheduleActionStartWorkflow, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from orchestrator.actions.reaper import Reaper
 from orchestrator.errors import FailureKind
 from orchestrator.language.host import StepStatus
-from orchestrator.workflow import playbook_run
+from orchestrator.workflow import activities, playbook_run
+from orchestrator.workflow.messages import Ask
+from orchestrator.workflow.questions import Questions, Recorded
 from orchestrator.workflow.schedules import Schedules
+from orchestrator.workflow.sweeper import Sweeper
+from orchestrator.workflow.turns import Turns
 from tests.workflow.bench import Bench, an_alert, ask, block, eventually, metadata, playbook, ticket
 from tests.workflow.test_language import _Forgetful, cause
 
@@ -33,13 +38,19 @@ async def test_an_undo_takes_back_what_stands_in_the_same_group(bench: Bench) ->
 
 
 async def test_an_undo_in_an_item_leaves_the_other_items_alone(bench: Bench) -> None:
-    """Inside a loop a step goes by its plain id: that of the same item."""
-    steps = [block("each", "{{ item }}"), {"undo": ["each"], "when": "loop.index == 2"}]
+    """Inside a loop a step goes by its plain id: that of the same item. So does one that calls a sub-playbook."""
+    sub = playbook([block("each", "{{ inputs.ip }}")], name="sub", trigger={}, inputs={"ip": "address"})
+    steps = [
+        block("each", "{{ item }}"),
+        {"id": "called", "playbook": "sub", "with": {"ip": "203.0.113.{{ loop.index }}"}},
+        {"undo": ["each"], "when": "loop.index == 2"},
+        {"undo": ["called"], "when": "loop.index == 3"},
+    ]
     loop = {"for_each": {"items": ["198.51.100.1", "198.51.100.2", "198.51.100.3"], "steps": steps}}
     async with bench.worker():
-        await bench.run(playbook([loop]))
+        await bench.run(playbook([loop], uses=[sub]))
 
-    assert bench.target.blocked == {"198.51.100.1", "198.51.100.3"}
+    assert bench.target.blocked == {"198.51.100.1", "198.51.100.3", "203.0.113.1", "203.0.113.2"}
 
 
 async def test_who_presses_start_invents_no_alert_for_a_schedule(bench: Bench) -> None:
@@ -111,6 +122,40 @@ async def _executions(bench: Bench, handle: Any, least: int) -> bool:
     return len(found) >= least
 
 
+class QuicklyAnswered(Questions):
+    """Somebody answers a question as soon as it stands in the inbox: before the task that asked it is over."""
+
+    def __init__(self, bench: Bench) -> None:
+        super().__init__(bench.engine)
+        self._client = bench.client
+        self._answered = False
+
+    async def ask(self, ask: Ask, digest: str, *rest: Any) -> Recorded:
+        asked = await super().ask(ask, digest, *rest)
+        if not self._answered:
+            self._answered = True
+            answer = {"step": ask.request.step, "digest": digest, "by": "alice"}
+            await self._client.get_workflow_handle(ask.context.workflow_id).signal("approve", answer)
+        return asked
+
+
+async def test_an_answer_is_read_before_the_run_goes_on_in_a_new_execution(
+    monkeypatch: pytest.MonkeyPatch, bench: Bench
+) -> None:
+    """It stands in the history of the execution that it was sent to, and no later one looks there."""
+    monkeypatch.setattr(playbook_run, "MOST_SIGNALS", 2)
+    bench.questions = QuicklyAnswered(bench)
+    made = playbook([ask(), block()], key="alert.source.ip")
+    source = {"source": {"ip": "203.0.113.201"}}  # of no other test: what joined goes on as a run after this one
+    for _ in range(3):
+        handle = await bench.start(made, an_alert(**source))
+    async with bench.worker():
+        await eventually(lambda: _asked(bench, 1))
+
+    assert bench.target.asked == ["block 203.0.113.7"]
+    assert await bench.judged(handle) == [("counted", "approve")]
+
+
 async def test_a_cancelled_run_stays_cancelled_where_its_history_is_long(
     monkeypatch: pytest.MonkeyPatch, bench: Bench
 ) -> None:
@@ -131,6 +176,42 @@ async def test_a_cancelled_run_stays_cancelled_where_its_history_is_long(
     assert described.status is WorkflowExecutionStatus.CANCELED
     assert bench.target.asked[:2] == ["block 203.0.113.7", "unblock 203.0.113.7"]
     assert bench.target.asked[2:] == ["open Told 0", "open Told 1", "open Told 2"]
+
+
+async def test_what_a_run_has_called_ends_with_it_in_whichever_execution(
+    monkeypatch: pytest.MonkeyPatch, bench: Bench
+) -> None:
+    """Whoever cancels the run cancels that too; where somebody terminates the run, the sweeper sees to it."""
+    monkeypatch.setattr(playbook_run, "MOST_ACTIVITIES", 4)
+    slow = playbook([block(), {"wait": {"for": "1h"}}], name="slow", trigger={}, undo_on_failure=True)
+    tickets = {"do": [ticket(f"step_{number}", f"Ticket {number}") for number in range(6)]}
+    made = playbook([{"parallel": [{"playbook": "slow"}, tickets]}], uses=[slow])
+    sweeper = Sweeper(bench.client, bench.engine, bench.task_queue, Turns(bench.client, bench.engine), every=0)
+    async with bench.worker():
+        handles = [await bench.start(made) for _ in range(2)]
+        await eventually(lambda: _asked(bench, 14))
+        await sweeper.once()
+        assert [row.state for row in await bench.rows("SELECT state FROM tocsin.run")] == ["running"] * 4
+        first, second = (bench.client.get_workflow_handle(handle.id) for handle in handles)
+        assert await _executions(bench, first, 2)
+        assert await _executions(bench, second, 2)
+        await first.cancel()
+        await second.terminate("an accident")
+        ended = await eventually(lambda: _swept(bench, sweeper))
+
+    assert ended == [("contain", "cancelled"), ("contain", "terminated"), ("slow", "cancelled"), ("slow", "cancelled")]
+    assert bench.target.blocked == set()
+
+
+async def _asked(bench: Bench, count: int) -> bool:
+    return len(bench.target.asked) >= count
+
+
+async def _swept(bench: Bench, sweeper: Sweeper) -> list[tuple[str, str]] | None:
+    """What became of every run, once all have ended."""
+    await sweeper.once()
+    rows = await bench.rows("SELECT playbook, state, ended_at FROM tocsin.run")
+    return sorted((row.playbook, row.state) for row in rows) if all(row.ended_at for row in rows) else None
 
 
 async def test_a_scheduled_run_is_the_same_in_every_execution(monkeypatch: pytest.MonkeyPatch, bench: Bench) -> None:
@@ -200,6 +281,50 @@ async def test_a_sub_playbook_that_temporal_has_forgotten_has_an_unknown_outcome
     assert outcome.error is not None
     assert outcome.error.kind is FailureKind.UNKNOWN_OUTCOME
     assert "no run sub/s/gone any more" in outcome.error.message
+
+
+async def test_who_waits_for_a_sub_playbook_makes_room_for_others_who_do(
+    monkeypatch: pytest.MonkeyPatch, bench: Bench
+) -> None:
+    """An attempt is over after a while, and the next one comes in its turn."""
+    monkeypatch.setattr(activities, "BEATS", 2)
+    monkeypatch.setattr(activities, "HEARTBEAT", 0.01)
+    handle = await bench.start(playbook([{"wait": {"for": "1h"}}]))
+    with pytest.raises(ApplicationError, match="has not ended yet") as over:
+        await ActivityEnvironment().run(bench.activities().attend, handle.id)
+
+    assert not over.value.non_retryable
+
+
+async def test_the_sweeper_leaves_alone_what_goes_on_after_a_reset(bench: Bench) -> None:
+    """Temporal terminates the execution that was reset, and the run goes on in another one, until that is terminated.
+
+    That is found also where Temporal does not list it any more.
+    """
+    sweeper = Sweeper(bench.client, bench.engine, bench.task_queue, Turns(bench.client, bench.engine), every=0)
+    over = "WorkflowId = '{}' AND ExecutionStatus = 'Terminated'"
+    async with bench.worker():
+        handle = await bench.start(playbook([ask(), block()]))
+        await bench.asked(handle)
+        fresh = await bench.reset(handle)
+        await eventually(lambda: _listed(bench, over.format(handle.id)))
+        await sweeper.once()
+        before = [row.state for row in await bench.rows("SELECT state FROM tocsin.run")]
+        await fresh.terminate("an accident")
+        unlisted = Sweeper(bench.client, bench.engine, "elsewhere", sweeper.turns, every=0)
+        await eventually(lambda: _swept(bench, unlisted))
+        await eventually(lambda: _nobody_asks(bench, unlisted))
+
+    assert before == ["running"]
+
+
+async def _nobody_asks(bench: Bench, sweeper: Sweeper) -> bool:
+    await sweeper.once()
+    return await bench.questions.listed() == []
+
+
+async def _listed(bench: Bench, query: str) -> bool:
+    return bool([one async for one in bench.client.list_workflows(query)])
 
 
 async def test_what_is_under_way_goes_on_as_it_began(monkeypatch: pytest.MonkeyPatch, bench: Bench) -> None:

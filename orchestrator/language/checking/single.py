@@ -67,8 +67,11 @@ def undo(check: Checker, step: UndoStep, path: Path, around: Around) -> None:
         undone = check.ids.get(name)
         if undone is None or name not in around.known:
             check.unknown_step(here, name)
+        elif isinstance(undone, PlaybookStep):
+            if undone.detach:
+                check.say(here, "undo", f"`{name}` is detached: what its playbook does is its own")
         elif not isinstance(undone, ActionStep):
-            check.say(here, "undo", f"`{name}` is no action; what is undone is an action's effect")
+            check.say(here, "undo", f"`{name}` is no action or sub-playbook; what is undone is their effects")
         elif (capability := check.capabilities.get(undone.action)) and capability.effect is not Effect.REVERSIBLE:
             check.say(here, "undo", f"`{undone.action}` leaves nothing that could be undone", "remove it from the list")
 

@@ -134,6 +134,7 @@ async def _steps(run: Run) -> str:
     if not work.done():
         run.ending = True
         await cut(work)
+    await run.leave_nothing(())
     try:
         work.result()
     except RunStopped as end:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from orchestrator.language.host import ActionCall, Decision, StepError, Trace
+from orchestrator.language.host import ActionCall, Decision, StepError, SubCall, Trace
 from orchestrator.language.interpreter.ends import StepFailed
 from orchestrator.language.interpreter.scope import Budget, Path, Scope, State, changed
 from orchestrator.language.packing import Packer
@@ -87,6 +87,7 @@ class Covered:
 class Progress:
     """All of it. `given` is up to which place `wait` steps gave joined alerts.
 
+    `called` are the sub-playbooks that were begun and are waited for: they go on, wherever the run does.
     `run` is how the steps of the run failed, with all that they brought: after that only `on_failure` is under way.
     """
 
@@ -94,6 +95,7 @@ class Progress:
     marks: dict[Path, Any] = field(default_factory=dict)
     budgets: dict[Path, Budget] = field(default_factory=dict)
     covered: dict[Path, Covered] = field(default_factory=dict)
+    called: dict[Path, SubCall] = field(default_factory=dict)
     asked_about: set[str] = field(default_factory=set)
     traces: list[Trace] = field(default_factory=list)
     case: str | None = None
@@ -131,6 +133,7 @@ class Progress:
                 ]
                 for path, one in self.covered.items()
             ],
+            "called": [one.model_dump(mode="json") for one in self.called.values()],
             "asked_about": sorted(self.asked_about),
             "traces": [one.model_dump(mode="json") for one in self.traces],
             "case": self.case,
@@ -151,6 +154,7 @@ class Progress:
                 )
                 for path, call, reason, decision in packed["covered"]
             },
+            called={one.path: one for one in map(SubCall.model_validate, packed.get("called", ()))},
             asked_about=set(packed["asked_about"]),
             traces=[Trace.model_validate(one) for one in packed["traces"]],
             case=packed["case"],

@@ -15,7 +15,7 @@ from orchestrator.errors import ExpressionError, FailureKind
 from orchestrator.language.durations import parse_duration
 from orchestrator.language.expressions import compile_condition, compile_template
 from orchestrator.language.host import Host, Joined, StepError, StepStatus, Trace
-from orchestrator.language.interpreter.ends import RunStopped, StepFailed, invalid, leave_if_cancelled
+from orchestrator.language.interpreter.ends import RunStopped, StepFailed, invalid, leave_if_cancelled, settled
 from orchestrator.language.interpreter.progress import Progress
 from orchestrator.language.interpreter.scope import Budget, Path, Scope, State, told
 from orchestrator.language.model import ActionStep, ForEachStep, Step, SwitchStep, every_step, inside, named
@@ -103,6 +103,7 @@ class Run:
             failed = known.failure.raised() if known.failure else None
         else:
             failed = await self._carried_out(name, step, path, scope)
+            await self.leave_nothing(here)
             self.not_reached(step, before, scope)
             self.progress.end(here, before, scope, failed)
         if failed is None:
@@ -113,6 +114,12 @@ class Run:
         if not isinstance(step.on_error, str) and not isinstance(step, ForEachStep):
             await self.all(step.on_error, (*here, "on_error"), scope)
         self.progress.end(here, before, scope)
+
+    async def leave_nothing(self, path: Path) -> None:
+        """End the sub-playbooks below that were called before the run went on here, and were cut short since then."""
+        for left in [one for one in self.progress.called if one[: len(path)] == path]:
+            await settled(self.host.call_off(self.progress.called[left]))
+            del self.progress.called[left]
 
     async def _carried_out(self, name: str, step: Step, path: Path, scope: Scope) -> StepFailed | None:
         """Whether the step runs, and its work: its state is left in the scope. How it failed, if it did."""

@@ -13,7 +13,7 @@ from orchestrator.alerts.alert import Alert
 from orchestrator.errors import ExpressionError, FailureKind
 from orchestrator.language.expressions import compile_condition, compile_value
 from orchestrator.language.expressions.compare import in_utc
-from orchestrator.language.host import Joined, StepError, StepStatus, SubCall, UndoCall
+from orchestrator.language.host import Joined, StepError, StepStatus, SubCall, SubOutcome, UndoCall
 from orchestrator.language.interpreter.ends import RunStopped, StepFailed, invalid, leave_if_cancelled, settled
 from orchestrator.language.interpreter.run import Run
 from orchestrator.language.interpreter.scope import Path, Scope, State, told
@@ -121,13 +121,23 @@ async def playbook(run: Run, name: str, step: PlaybookStep, here: Path, scope: S
     call = SubCall.model_validate(run.once(here, "call", lambda: _call(run, name, step, here, scope)))
     await run.host.ready()
     leave_if_cancelled()
-    outcome = await run.host.call(call, run.take_traces())
+    outcome = await _called(run, call, here)
     run.host.seen(count)
     if outcome.error is not None:
         leave_if_cancelled()  # it ended because this had to end: that is no failure of its own
         raise StepFailed(name, outcome.error)
     output = run.default(step) if step.detach else _outputs(name, run.packer, outcome.outputs)
     return told(outcome.status, output)
+
+
+async def _called(run: Run, call: SubCall, here: Path) -> SubOutcome:
+    """How it ended. While it is waited for, that is known of it."""
+    call = call.model_copy(update={"begun": here in run.progress.called})
+    if not call.detach:
+        run.progress.called[here] = call.model_copy(update={"inputs": {}})  # its id is what it is found by
+    outcome = await run.host.call(call, run.take_traces())
+    run.progress.called.pop(here, None)
+    return outcome
 
 
 def _call(run: Run, name: str, step: PlaybookStep, here: Path, scope: Scope) -> dict[str, Any]:

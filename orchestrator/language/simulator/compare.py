@@ -27,9 +27,7 @@ def differences(playbook: Playbook, test: Test, world: World, result: RunResult)
     yield from _end(test, result)
     yield from _calls(playbook, test, world)
     yield from _asked(test, world)
-    undone = world.effects.undone
-    if test.expect.undone is not None and list(test.expect.undone) != undone:
-        yield _both("undone", test.expect.undone, undone)
+    yield from _undone(test, world)
     if test.expect.outputs is not None:
         yield from _outputs(test.expect.outputs, packer_for(world.capabilities).unpack(result.outputs))
 
@@ -95,6 +93,14 @@ def _asked(test: Test, world: World) -> Iterator[str]:
     wanted = test.expect.asked
     if wanted is not None and not in_order(wanted, world.asked, lambda one, asked: one in asked.names):
         yield _both("asked", wanted, [one.names[0] for one in world.asked])
+
+
+def _undone(test: Test, world: World) -> Iterator[str]:
+    wanted, undone = test.expect.undone, world.effects.undone
+    if wanted is None:
+        return
+    if len(wanted) != len(undone) or any(one not in hold.names for one, hold in zip(wanted, undone, strict=True)):
+        yield _both("undone", wanted, [hold.path[-1] if len(hold.steps) == 1 else hold.names[0] for hold in undone])
 
 
 def _outputs(wanted: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -17,9 +17,14 @@ Undo = Callable[["Hold"], StepError | None]
 
 @dataclass(frozen=True, eq=False)
 class Hold:
-    """A step's hold on an effect; `path` leads to the step from the outermost run. It ends by itself at `ends`."""
+    """A step's hold on an effect; `path` leads to the step from the outermost run. It ends by itself at `ends`.
 
-    run: str
+    `steps` says of which step it is in each run that may end it: the run that did it, and those that called that run
+    and waited for it. `names` are what a test may call the step, the most special first.
+    """
+
+    steps: Mapping[str, str]
+    names: tuple[str, ...]
     path: Path
     capability: Capability[Any, Any]
     parameters: Any
@@ -33,10 +38,10 @@ class Hold:
 
 @dataclass
 class Effects:
-    """In the order in which they were done. `undone` are the steps whose effects were taken back, in that order."""
+    """In the order in which they were done. `undone` are the holds whose effects were taken back, in that order."""
 
     holds: list[Hold] = field(default_factory=list)
-    undone: list[str] = field(default_factory=list)
+    undone: list[Hold] = field(default_factory=list)
     _released: dict[tuple[str, str], list[Hold]] = field(default_factory=dict)
 
     def release(
@@ -44,19 +49,21 @@ class Effects:
     ) -> tuple[list[str], StepError | None]:
         """End the holds of these steps of a run, of all where none are named, in reverse.
 
+        Those of the runs that a step has called and waited for are that step's.
         `path` leads to the step that wants it: in a loop the ids mean the steps of its own item. Gives the steps whose
         effects were undone, and the first failure.
         """
-        own = [hold for hold in reversed(self.holds) if hold.run == run and not of_another_item(path, hold.path)]
-        return self._end([hold for hold in own if _means(hold, steps)], undo)
+        own = [hold for hold in reversed(self.holds) if run in hold.steps and not of_another_item(path, hold.path)]
+        undone, error = self._end([hold for hold in own if steps is None or hold.steps[run] in steps], undo)
+        return [hold.path[-1] for hold in undone], error
 
     def expire(self, now: datetime) -> None:
         """End the holds whose time has come."""
         due = [hold for hold in self.holds if hold.ends is not None and hold.ends <= now]
         self._end(sorted(due, key=lambda hold: (hold.ends, hold.path)), lambda hold: None)
 
-    def _end(self, holds: Sequence[Hold], undo: Undo) -> tuple[list[str], StepError | None]:
-        undone: list[str] = []
+    def _end(self, holds: Sequence[Hold], undo: Undo) -> tuple[list[Hold], StepError | None]:
+        undone: list[Hold] = []
         failures: list[StepError] = []
         for hold in holds:
             if any(other.effect == hold.effect for other in self.holds if other is not hold):
@@ -65,20 +72,10 @@ class Effects:
                 failures.append(error)
             else:
                 self._let_go(hold)
-                undone += self._taken_back(hold)
+                undone += self._released.pop(hold.effect)  # of all steps that held it until now
         self.undone += undone
         return undone, failures[0] if failures else None
 
     def _let_go(self, hold: Hold) -> None:
         self.holds.remove(hold)
         self._released.setdefault(hold.effect, []).append(hold)
-
-    def _taken_back(self, hold: Hold) -> Iterator[str]:
-        """All steps that held the effect until now."""
-        for held in self._released.pop(hold.effect):
-            yield held.path[-1]
-
-
-def _means(hold: Hold, steps: Sequence[str] | None) -> bool:
-    """Whether a hold is of one of these steps, or of a step inside one of them."""
-    return steps is None or any(part in steps for part in hold.path)

@@ -55,7 +55,8 @@ class SimulatedHost:
     """Acts, asks and waits for one run.
 
     For a sub-playbook, `called_at` is the path of the step that called it, `prefixes` stand before the names of its
-    steps in a test, and `lanes` and `apart` are of that step (see `Happened`).
+    steps in a test, and `lanes` and `apart` are of that step (see `Happened`). `callers` are the runs that wait for
+    this one, each with its step.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class SimulatedHost:
         prefixes: tuple[str, ...] = (),
         lanes: Mapping[Path, str] | None = None,
         apart: Path = (),
+        callers: Mapping[str, str] | None = None,
     ) -> None:
         self.world = world
         self.playbook = playbook
@@ -78,6 +80,7 @@ class SimulatedHost:
         self._prefixes = prefixes
         self._lanes = dict(lanes or {})
         self._apart = apart
+        self._callers = dict(callers or {})
         self._joined: list[tuple[int, dict[str, Any]]] = []
         self._snapshot = self._looked()
         self._more = asyncio.Event()
@@ -181,8 +184,9 @@ class SimulatedHost:
         if capability.effect is Effect.REVERSIBLE:
             parameters = capability.takes.model_validate(call.parameters)
             ends = self.now() + timedelta(seconds=call.expires) if call.expires is not None else None
-            path = (*self._called_at, *call.path)
-            self.world.effects.holds.append(Hold(self.context.run, path, capability, parameters, ends))
+            path, steps = (*self._called_at, *call.path), {**self._callers, self.context.run: call.step}
+            hold = Hold(steps, self.names(call.path), path, capability, parameters, ends)
+            self.world.effects.holds.append(hold)
         shadowed = self.context.mode == "shadow" and capability.effect.mutates
         return StepStatus.SHADOWED if shadowed else StepStatus.SUCCEEDED
 
@@ -254,6 +258,9 @@ class SimulatedHost:
         self.world.detached.append(asyncio.ensure_future(work))
         return SubOutcome(status=StepStatus.SUCCEEDED)
 
+    async def call_off(self, call: SubCall) -> None:
+        """Everything goes on in one execution."""
+
     def _given(self, call: SubCall) -> SubOutcome | None:
         """How the test says that the sub-playbook ends."""
         packer, playbook = packer_for(self.world.capabilities), self._sub_playbook(call)
@@ -290,6 +297,7 @@ class SimulatedHost:
             prefixes=prefixes_below(self._prefixes, shown(call.path), call.path[-1]),
             lanes=self.lanes(call.path),
             apart=(*self._apart, *call.path) if call.detach else self._apart,
+            callers={} if call.detach else {**self._callers, context.run: call.step},
         )
 
     async def carried_out(self, call: SubCall) -> SubOutcome:
