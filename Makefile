@@ -47,6 +47,7 @@ format: $(READY)  ## put the code in its format
 
 docs: $(READY)  ## write anew what is made of models and playbooks: the pages, their pictures, the schema for editors
 	$(VENV)/bin/tocsin schema --output playbooks/playbook.schema.json
+	$(VENV)/bin/tocsin schema --of policy --output playbooks/site/policy.schema.json
 	$(VENV)/bin/tocsin manual --output docs/language.md
 	$(VENV)/bin/tocsin pages
 

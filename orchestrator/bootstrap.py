@@ -20,6 +20,7 @@ from orchestrator.actions.evidence import own_evidence
 from orchestrator.actions.history import own_history
 from orchestrator.actions.ledger import PostgresLedger
 from orchestrator.actions.list_entries import ListEntries
+from orchestrator.actions.modes import Modes
 from orchestrator.actions.never_touch import NeverTouch
 from orchestrator.actions.own_infrastructure import own_hosts
 from orchestrator.actions.reaper import Reaper
@@ -36,10 +37,15 @@ from orchestrator.audit.keeper import Duty, Keeper
 from orchestrator.audit.relay import Relay
 from orchestrator.audit.sequencer import Sequencer
 from orchestrator.errors import FilesRefused
-from orchestrator.language.loader import Loaded, Read, check_all, load_playbooks
-from orchestrator.language.reference_files import ReferenceKeeper
+from orchestrator.language.loader import Loaded, Read, check_all, files_of, load_playbooks
+from orchestrator.language.reference_files import ReferenceKeeper, load_reference
 from orchestrator.local.endpoints import Endpoints
 from orchestrator.matching.choose import PlaybooksInForce
+from orchestrator.policy.file import find_policy
+from orchestrator.policy.follower import PolicyFollower
+from orchestrator.policy.in_force import PolicyInForce, Recorded
+from orchestrator.policy.section import Known
+from orchestrator.policy.store import PolicyStore
 from orchestrator.settings import Settings
 from orchestrator.versions.check import FolderCheck
 from orchestrator.versions.follower import Follower, OnChange, nobody
@@ -83,7 +89,16 @@ class Tocsin:
         ledger = PostgresLedger(self.engine)
         guard = never_touch_of(self.settings, self.endpoints, self.catalog, self.reference)
         capabilities, mode = self.catalog.capabilities, self.settings.mode
-        return build_acting(capabilities, self.site, ledger, Sender(ledger), never_touch=guard, mode=mode)
+        return build_acting(
+            capabilities,
+            self.site,
+            ledger,
+            Sender(ledger),
+            never_touch=guard,
+            policy=self.policy(),
+            reference=self.reference.current,
+            mode=mode,
+        )
 
     def worker(self) -> Worker:
         """What executes runs."""
@@ -97,6 +112,7 @@ class Tocsin:
             turns=Turns(self.temporal, self.engine),
             people=self.people,
             site=SiteNow(self.reference, ListEntries(self.engine)).snapshot,
+            modes=self.modes(),
         )
         return make_worker(self.temporal, self.settings.temporal.task_queue, activities, self.settings.worker)
 
@@ -117,7 +133,7 @@ class Tocsin:
 
     def starter(self, *, eager: bool = False) -> TemporalStarter:
         """What starts runs."""
-        return TemporalStarter(self.temporal, self.settings.temporal.task_queue, eager=eager)
+        return TemporalStarter(self.temporal, self.settings.temporal.task_queue, eager=eager, modes=self.modes())
 
     def keeper(self) -> Keeper:
         """What keeps the standing duties."""
@@ -133,21 +149,64 @@ class Tocsin:
         ]
         return Keeper(self.engine, duties, poll_seconds=keeper.poll_seconds)
 
+    async def first_policy(self) -> None:
+        """Put the folder's policy in force where none is yet: what runs by hand before any intake has looked is held
+
+        to it too. Raises `FilesRefused` where that has mistakes.
+        """
+        if await self._policies().digest() is not None:
+            return
+        parsed = find_policy(self.settings.playbooks).parsed(self._known())
+        if parsed.errors:
+            raise FilesRefused(parsed.errors)
+        if parsed.policy is not None:
+            await self._policies().put(parsed.policy)
+
+    def policy(self) -> PolicyInForce:
+        """The policy in force."""
+        return Recorded(self._policies())
+
+    def modes(self) -> Modes:
+        """In which mode runs are, and what they send."""
+        return Modes(self.policy(), self.settings.mode)
+
+    def _policies(self) -> PolicyStore:
+        return PolicyStore(self.engine, by=_process())
+
+    def _known(self) -> Known:
+        return known_here(self.settings, self.catalog)
+
     def _check_all(self, reads: Sequence[Read]) -> Loaded:
         return check_all(reads, self.catalog.capabilities, self.reference.current())
 
     def follower(self, playbooks: PlaybooksInForce, *, on_change: OnChange = nobody) -> Follower:
         """What keeps `playbooks` to what is in force as files change; `on_change` is told too."""
         store = ReferenceStore(self.engine)
+        policy = PolicyFollower(self.settings.playbooks, self._policies(), self._known)
         return Follower(
             folder=self.settings.playbooks,
             check=FolderCheck(self._check_all, beside=lambda: self.reference.current().outline()),
-            registry=Registry(self.engine, by=f"{socket.gethostname()}:{os.getpid()}"),
+            registry=Registry(self.engine, by=_process()),
             replace=playbooks.replace,
             on_change=on_change,
+            before=policy.look,
             keep=lambda: store.keep(self.reference.good()),
             poll_seconds=self.settings.intake.look_seconds,
         )
+
+
+def _process() -> str:
+    """This process, for the record."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def known_here(settings: Settings, catalog: Catalog) -> Known:
+    """What a policy can name here; integrations only where any are configured, since a checkout alone has none."""
+    effects = {name: one.effect for name, one in catalog.capabilities.items()}
+    playbooks = {path.stem for path in files_of(settings.playbooks)}
+    lists = {name: one.type.value for name, one in load_reference(settings.playbooks).data.lists.items()}
+    groups = {group for person in settings.approvals.people for group in person.groups}
+    return Known(effects, playbooks, set(settings.integrations) or None, lists=lists, groups=groups or None)
 
 
 def load(settings: Settings, catalog: Catalog) -> Loaded:
@@ -158,18 +217,32 @@ def load(settings: Settings, catalog: Catalog) -> Loaded:
 @asynccontextmanager
 async def acting_alone(settings: Settings, endpoints: Endpoints) -> AsyncIterator[tuple[AsyncEngine, Site, Acting]]:
     """What acts, with the database and the site's integrations alone: it works while Temporal and Kafka are away."""
-    async with _at_the_site(settings, endpoints) as (engine, catalog, reference, site):
+    async with at_the_site(settings, endpoints) as (engine, catalog, reference, site):
         ledger = PostgresLedger(engine)
         guard = never_touch_of(settings, endpoints, catalog, reference)
         capabilities, mode = catalog.capabilities, settings.mode
-        yield engine, site, build_acting(capabilities, site, ledger, Sender(ledger), never_touch=guard, mode=mode)
+        policy = Recorded(PolicyStore(engine))
+        yield (
+            engine,
+            site,
+            build_acting(
+                capabilities,
+                site,
+                ledger,
+                Sender(ledger),
+                never_touch=guard,
+                policy=policy,
+                reference=reference.current,
+                mode=mode,
+            ),
+        )
 
 
 @asynccontextmanager
-async def _at_the_site(
+async def at_the_site(
     settings: Settings, endpoints: Endpoints
 ) -> AsyncIterator[tuple[AsyncEngine, Catalog, ReferenceKeeper, Site]]:
-    """The database, and what the site has: closed at the end."""
+    """The database, and what the site has; closed at the end. Neither Temporal nor Kafka is needed."""
     catalog = scan()
     engine = make_engine(endpoints.database, pool=settings.database.pool)
     async with AsyncExitStack() as stack:
@@ -186,7 +259,7 @@ async def _at_the_site(
 async def connected(settings: Settings, endpoints: Endpoints) -> AsyncIterator[Tocsin]:
     """All clients, connected; closed at the end."""
     async with AsyncExitStack() as stack:
-        engine, catalog, reference, site = await stack.enter_async_context(_at_the_site(settings, endpoints))
+        engine, catalog, reference, site = await stack.enter_async_context(at_the_site(settings, endpoints))
         await greet(engine)
         temporal = await connect(settings.temporal, endpoints.temporal)
         token = asyncio.create_task(keep_token_fresh(temporal, settings.temporal))

@@ -3,6 +3,8 @@
 --   replay     this attempt (or a later one) has ended: here is what came of it
 --   open       an earlier send has no outcome yet and may still be under way until `send_before`
 --   halted     a kill switch is thrown, and nothing is open under this key: ask again when it is lifted
+--   stale      another policy is in force than the one that the mode was decided under: decide anew
+--   waits      the first target of the run goes ahead and is not seen yet; `refused` where it was not seen
 --   busy       the effect is being taken back: ask again in `wait` seconds, or the undo would hit what is done now
 -- The parameters that were recorded first stand: a run whose task is carried out again, with alerts that joined
 -- meanwhile, may render others, which are recorded and never sent. `parameters` is given where they differ, and
@@ -17,12 +19,25 @@ DECLARE
     before jsonb := NULLIF(a->'prior', 'null'::jsonb);
     lasts float;
     thrown jsonb;
+    ahead jsonb;
 BEGIN
     PERFORM tocsin.record_all(traces);
     thrown := tocsin.halting(a);
     -- what is under way or has ended is looked at all the same: only a new send is halted
     IF thrown IS NOT NULL AND NOT EXISTS (SELECT FROM tocsin.action WHERE key = a->>'key' AND state <> 'failed') THEN
         RETURN tocsin.halted(a, thrown);
+    END IF;
+    -- asked under the lock that `halting` holds, which putting a policy in force waits for
+    IF a ? 'policy' AND a->>'effect' <> 'read' AND NOT a->'path' ? '~undo'
+        AND a->>'policy' IS DISTINCT FROM (SELECT digest FROM tocsin.policy_in_force WHERE until IS NULL)
+        AND NOT EXISTS (SELECT FROM tocsin.action WHERE key = a->>'key' AND state <> 'failed') THEN
+        RETURN jsonb_build_object('verdict', 'stale');
+    END IF;
+    IF (a->>'canary')::boolean AND NOT EXISTS (SELECT FROM tocsin.action WHERE key = a->>'key' AND state <> 'failed') THEN
+        ahead := tocsin.after_first(a);
+        IF ahead IS NOT NULL THEN
+            RETURN ahead;
+        END IF;
     END IF;
     IF held IS NOT NULL THEN
         PERFORM pg_advisory_xact_lock(hashtext('tocsin.effect ' || held));
@@ -45,12 +60,14 @@ BEGIN
         END IF;
     END IF;
     INSERT INTO tocsin.action (key, run, playbook, digest, event, step, path, capability, effect, integration, target,
-                               parameters, parameters_digest, mode, approval, until, state, attempt, sends, send_before, seen, shared, prior)
+                               parameters, parameters_digest, mode, approval, until, state, attempt, sends, send_before, seen, shared, prior,
+                               policy, mode_why)
     VALUES (a->>'key', a->>'run', a->>'playbook', a->>'digest', a->>'event', a->>'step',
             ARRAY(SELECT jsonb_array_elements_text(a->'path')), a->>'capability', a->>'effect', a->>'integration',
             a->>'target', a->'parameters', a->>'parameters_digest', a->>'mode', a->>'approval',
             clock_timestamp() + make_interval(secs => (a->>'expires')::float), 'intended', (a->>'attempt')::int, 1,
-            clock_timestamp() + make_interval(secs => (a->>'send_within')::float), (a->>'seen')::int, held, before)
+            clock_timestamp() + make_interval(secs => (a->>'send_within')::float), (a->>'seen')::int, held, before,
+            a->>'policy', NULLIF(a->>'mode_why', ''))
     ON CONFLICT (key) DO NOTHING
     RETURNING * INTO entry;
     fresh := FOUND;
@@ -70,15 +87,16 @@ BEGIN
                 send_before = clock_timestamp() + make_interval(secs => (a->>'send_within')::float),
                 until = clock_timestamp() + make_interval(secs => (a->>'expires')::float),
                 error_kind = NULL, error_message = NULL, retry_after = NULL, concluded_at = NULL,
-                intended_at = clock_timestamp()
+                intended_at = clock_timestamp(), mode = a->>'mode', policy = a->>'policy',
+                mode_why = NULLIF(a->>'mode_why', '')
             WHERE key = entry.key RETURNING * INTO entry;
         ELSIF entry.state = 'intended' THEN
-            RETURN jsonb_build_object('verdict', 'open', 'sends', entry.sends, 'until', entry.until,
+            RETURN jsonb_build_object('verdict', 'open', 'mode', entry.mode, 'sends', entry.sends, 'until', entry.until,
                 'parameters', recorded, 'seen', entry.seen,
                 'wait', GREATEST(0, extract(epoch FROM entry.send_before - clock_timestamp())),
                 'age', extract(epoch FROM clock_timestamp() - entry.send_before));
         ELSE
-            RETURN jsonb_build_object('verdict', 'replay', 'state', entry.state, 'result', entry.result,
+            RETURN jsonb_build_object('verdict', 'replay', 'mode', entry.mode, 'state', entry.state, 'result', entry.result,
                 'parameters', recorded, 'seen', entry.seen,
                 'integration', entry.integration, 'error_kind', entry.error_kind,
                 'error_message', entry.error_message, 'retry_after', entry.retry_after,
@@ -88,8 +106,9 @@ BEGIN
     PERFORM tocsin.record('action.intended', entry.run, entry.target, jsonb_build_object(
         'key', entry.key, 'step', entry.step, 'capability', entry.capability, 'effect', entry.effect,
         'integration', entry.integration, 'parameters', entry.parameters, 'mode', entry.mode,
-        'approval', entry.approval, 'until', entry.until, 'attempt', entry.attempt, 'send', entry.sends));
-    RETURN jsonb_build_object('verdict', 'send', 'sends', entry.sends, 'until', entry.until, 'parameters', recorded,
+        'approval', entry.approval, 'until', entry.until, 'attempt', entry.attempt, 'send', entry.sends,
+        'policy', entry.policy, 'mode_why', entry.mode_why));
+    RETURN jsonb_build_object('verdict', 'send', 'mode', entry.mode, 'sends', entry.sends, 'until', entry.until, 'parameters', recorded,
         'seen', entry.seen, 'send_before', extract(epoch FROM entry.send_before), 'now', extract(epoch FROM clock_timestamp()));
 END
 $$;

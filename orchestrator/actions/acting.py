@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from orchestrator.actions.catalog import AnyCapability
+from orchestrator.actions.demands import DemandedApprovals
 from orchestrator.actions.gateway import Gateway
 from orchestrator.actions.ledger import Ledger
+from orchestrator.actions.modes import Modes
 from orchestrator.actions.never_touch import NeverTouch
 from orchestrator.actions.rails import ApprovalBinding, Irreversible, Rail
 from orchestrator.actions.sending import Sender
 from orchestrator.actions.site import Site
 from orchestrator.actions.undoing import Undoing
+from orchestrator.language.reference import ReferenceData
+from orchestrator.policy.in_force import PolicyInForce
+from orchestrator.policy.section import Mode
 
 
 @dataclass(frozen=True)
@@ -32,10 +36,20 @@ def build_acting(
     sender: Sender,
     *,
     never_touch: NeverTouch,
-    mode: Literal["live", "shadow"] = "live",
+    policy: PolicyInForce | None = None,
+    reference: Callable[[], ReferenceData] = ReferenceData,
+    mode: Mode = "live",
 ) -> Acting:
     """The gateway with all its rails, and what undoes through it."""
     rails: list[Rail] = [never_touch, ApprovalBinding(ledger), Irreversible()]
-    gateway = Gateway(capabilities=capabilities, site=site, ledger=ledger, sender=sender, rails=rails, mode=mode)
+    gateway = Gateway(
+        capabilities=capabilities,
+        site=site,
+        ledger=ledger,
+        sender=sender,
+        rails=rails,
+        modes=Modes(policy, mode),
+        demands=DemandedApprovals(ledger, reference),
+    )
     undoing = Undoing(capabilities=capabilities, site=site, ledger=ledger, sender=sender, gateway=gateway)
     return Acting(ledger, gateway, undoing)

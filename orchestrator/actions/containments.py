@@ -12,11 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from orchestrator.actions.acting import Acting
 from orchestrator.actions.ledger import Data
+from orchestrator.actions.modes import PERSON
 from orchestrator.actions.site import Site
 from orchestrator.audit.database import single_statement
 from orchestrator.audit.events import Event
 from orchestrator.errors import TocsinError
 from orchestrator.language.host import ActionCall, ActionOutcome, RunContext, StepError
+from orchestrator.policy.operators import Operator
 
 IN_FORCE = text("""
 SELECT a.shared, a.capability, a.integration, a.target, a.parameters, a.key, a.run, a.playbook, a.step, a.state,
@@ -100,11 +102,12 @@ def named(found: Sequence[Containment], name: str) -> list[Containment]:
 class Hands:
     """What a person does to containments, recorded under his name."""
 
-    def __init__(self, engine: AsyncEngine, site: Site, acting: Acting, *, who: str) -> None:
+    def __init__(self, engine: AsyncEngine, site: Site, acting: Acting, *, who: Operator) -> None:
         self._engine = engine
         self._site = site
         self._acting = acting
         self._who = who
+        self._signed = {"by": who.name, "trust": who.trust}
 
     async def hold(self, one: Containment, seconds: float | None, why: str) -> ActionOutcome:
         """Hold it for so many seconds, or until it is released; sent anew, for targets that end it by themselves."""
@@ -113,7 +116,13 @@ class Hands:
             raise TocsinError(f"the integration {one.integration} is not configured here any more")
         run = f"person/{uuid.uuid4().hex}"
         context = RunContext(
-            run=run, playbook="(a person)", digest="", event=run, workflow_id="", first_run_id="", requester=self._who
+            run=run,
+            playbook=PERSON,
+            digest="",
+            event=run,
+            workflow_id="",
+            first_run_id="",
+            requester=self._who.name,
         )
         step = "keep" if seconds is None else "extend"
         call = ActionCall(
@@ -127,10 +136,10 @@ class Hands:
         """Let go of it for everybody, or for one run; it is taken back where nobody holds it any more."""
         for holder in one.holders:
             if not holder.released and run in (None, holder.run):
-                await self._acting.ledger.release(holder.key, {"by": self._who, "trust": "unverified", "why": why})
-        return await self._acting.undoing.end(one.name, by=self._who)
+                await self._acting.ledger.release(holder.key, {**self._signed, "why": why})
+        return await self._acting.undoing.end(one.name, by=self._who.name)
 
     async def _note(self, kind: str, run: str, one: Containment, why: str, **more: object) -> None:
-        body = {"by": self._who, "trust": "unverified", "why": why, "capability": one.capability,
+        body = {**self._signed, "why": why, "capability": one.capability,
                 "integration": one.integration, **more}  # fmt: skip
         await self._acting.ledger.note([Event(type=kind, run=run, subject=one.target, body=body)])

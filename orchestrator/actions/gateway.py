@@ -1,26 +1,29 @@
 """The gateway: the one path of every action, whatever the playbook and whatever the product.
 
-route -> validate -> mode -> rails -> ledger: kill switch and intent -> send -> reconcile -> ledger: outcome -> result.
+route -> validate -> rails -> mode -> ledger: kill switch, policy and intent -> send -> reconcile -> ledger: outcome
+-> result.
 """
 
 from __future__ import annotations
 
 import asyncio
 import difflib
-import uuid
+import itertools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-import orjson
 from pydantic import ValidationError
 
 from orchestrator.actions.canonical import CanonicalRequest, ledger_key, parameters_digest
 from orchestrator.actions.catalog import AnyCapability
+from orchestrator.actions.demands import ApprovalWanted, DemandedApprovals
 from orchestrator.actions.kill_switch import Halted
-from orchestrator.actions.ledger import UNDO, Ending, Entry, Ledger, Outcome, Verdict
+from orchestrator.actions.ledger import UNDO, Entry, Ledger, Outcome, Verdict
+from orchestrator.actions.modes import Modes
+from orchestrator.actions.outcomes import NOT_NOW, all_answers, failed, not_now, outcome_of
 from orchestrator.actions.rails import Rail
+from orchestrator.actions.recording import refused, skipped, told
 from orchestrator.actions.sending import Sender, Shipment
 from orchestrator.actions.site import Configured, Site
 from orchestrator.audit.events import Event
@@ -30,17 +33,16 @@ from orchestrator.language.host import (
     ActionCall,
     ActionOutcome,
     RunContext,
-    StepError,
     StepStatus,
     Trace,
 )
+from orchestrator.policy.in_force import Ruled
 
 GLANCE = 5.0
 """seconds that a target has to show how it is, before anything is sent"""
 AGAIN = 0.5
 PATIENCE = 90.0
 """seconds to wait for an effect to be taken back, longer than that may take"""
-DECIDED = uuid.UUID("7a3d2c9e-4b1f-5e60-9c37-2f6d8a41b0c5")
 
 
 class Validated(NamedTuple):
@@ -61,14 +63,16 @@ class Gateway:
         ledger: Ledger,
         sender: Sender,
         rails: Sequence[Rail],
-        mode: Literal["live", "shadow"] = "live",
+        modes: Modes | None = None,
+        demands: DemandedApprovals | None = None,
     ) -> None:
+        self._demands = demands or DemandedApprovals(ledger)
         self._capabilities = capabilities
         self._site = site
         self._ledger = ledger
         self._sender = sender
         self._rails = rails
-        self._mode = mode
+        self._modes = modes or Modes()
 
     async def act(self, context: RunContext, call: ActionCall, traces: tuple[Trace, ...]) -> ActionOutcome:
         """Carry out one attempt of an action at every integration that its route names."""
@@ -81,6 +85,10 @@ class Gateway:
         if not routes:
             await self._ledger.note([*events, skipped(context, call)])
             return ActionOutcome(status=StepStatus.SKIPPED, seen=call.seen)
+        try:
+            await self._all_approved(context, call, asked, routes)
+        except ApprovalWanted as missing:  # one that has to wait holds up the others: people see all of them
+            return await self._wanted(call, events, missing)
         first, *rest = [
             self._at(context, call, asked, configured, events if place == 0 else [])
             for place, configured in enumerate(routes)
@@ -134,9 +142,51 @@ class Gateway:
             return await self._refused(context, call, events, refusal, request)
         try:
             return await self._allowed(context, call, capability, shipment, events)
+        except ApprovalWanted as missing:
+            return await self._wanted(call, events, missing)
         except Halted as halted:  # the ledger has recorded it
             outcome = failed(halted.kind, halted.message, configured)
             return outcome.model_copy(update={"halted": halted.message, "seen": call.seen})
+
+    async def _all_approved(
+        self, context: RunContext, call: ActionCall, asked: Validated, routes: Sequence[Configured]
+    ) -> None:
+        """Raise `ApprovalWanted` where the policy demands an approval at any of these, and it was not given."""
+        for one in routes if asked.capability.effect.mutates else ():
+            request = canonical(call, *asked, one.name)
+            ruled = await self._modes.of(context, request, asked.capability.effect)
+            try:
+                await self._approved(context, call, request, asked.capability, ruled)
+            except ApprovalWanted:
+                if await self._stands(context, call, request, asked.capability.effect):
+                    raise
+
+    async def _stands(self, context: RunContext, call: ActionCall, request: CanonicalRequest, effect: Effect) -> bool:
+        """Whether no standing rail refuses it: nobody is asked about what is refused whatever they say."""
+        try:
+            for rail in self._rails:
+                if rail.standing:
+                    await rail.check(context, call, request, effect)
+        except RefusedByPolicy:
+            return False
+        return True
+
+    async def _approved(
+        self, context: RunContext, call: ActionCall, request: CanonicalRequest, capability: AnyCapability, ruled: Ruled
+    ) -> None:
+        """Raise `ApprovalWanted`; of what is not sent anyhow, or was before, nobody is asked."""
+        if ruled.mode.mode != "live":
+            return
+        try:
+            await self._demands.check(ruled.policy, context, request, capability, call.approval)
+        except ApprovalWanted:
+            if not await self._ledger.has_sent(ledger_key(context, call, request.integration)):
+                raise
+
+    async def _wanted(self, call: ActionCall, events: Sequence[Event], missing: ApprovalWanted) -> ActionOutcome:
+        await self._ledger.note(events)  # that people are asked, and why, stands with the question
+        outcome = failed(missing.kind, missing.message, None)
+        return outcome.model_copy(update={"wanted": missing.wanted, "seen": call.seen})
 
     async def _allowed(
         self,
@@ -148,25 +198,33 @@ class Gateway:
     ) -> ActionOutcome:
         """What the rails let pass, as far as the ledger does; raises `Halted` where a kill switch is thrown."""
         configured, request = shipment.to, shipment.request
-        # what the site did before it went into shadow is taken back all the same; what a shadow run did is not there
-        shadows = context.mode == "shadow" or (self._mode == "shadow" and UNDO not in call.path)
-        shadow = capability.effect.mutates and shadows
-        entry = self._entry(context, call, shipment, "shadow" if shadow else "live")
-        verdict, asked_at = await self._intended(lambda: self._held(entry, shipment, capability), events)
-        if verdict.verdict == "busy":
-            return failed(FailureKind.CONFLICT, f"{request.target} is being released just now", configured)
+
+        async def look(anew: bool) -> Entry:
+            ruled = await self._modes.of(context, request, capability.effect, anew=anew)
+            await self._approved(context, call, request, capability, ruled)
+            return await self._held(self._entry(context, call, shipment, ruled), shipment, capability)
+
+        entry, verdict, asked_at = await self._intended(look, events)
+        if verdict.verdict in NOT_NOW:
+            if entry.canary:
+                await self._ledger.first_seen(entry.key, seen=False)  # nobody waits for what was never sent
+            return not_now(verdict, request.target, configured).model_copy(update={"seen": call.seen})
         if verdict.parameters is not None:
             shipment = as_recorded(shipment, call, capability, verdict.parameters)
-        shipment = replace(shipment, permit=partial(self._permit, context, call, shipment.request, capability.effect))
+        shipment = replace(shipment, permit=self._permitting(context, call, shipment, verdict))
         if verdict.verdict == "replay":
             outcome = outcome_of(verdict, verdict.integration)
-        elif shadow:
+        elif verdict.mode == "shadow":
             outcome = await self._shadowed(shipment, capability, verdict)
         else:
             outcome = outcome_of(await self._sender.carry_out(shipment, verdict, asked_at), configured.name)
+        first = entry.canary and await self._ledger.is_first(entry.key)
         # also where the answer is a recorded one: whoever recorded it may have died before the effect was seen
-        if call.verified and outcome.status is StepStatus.SUCCEEDED:
+        looked_at = call.verified or (first and capability.state in configured.product.implementations)
+        if looked_at and outcome.status is StepStatus.SUCCEEDED:
             outcome = await self._verified(context, shipment, capability, outcome)
+        if first:
+            await self._ledger.first_seen(entry.key, seen=outcome.status is StepStatus.SUCCEEDED)
         return outcome.model_copy(update={"seen": verdict.seen})
 
     async def _held(self, entry: Entry, shipment: Shipment, capability: AnyCapability) -> Entry:
@@ -181,20 +239,25 @@ class Gateway:
             prior = None  # the send will show whether it answers; what cannot be known is taken for not there
         return entry.model_copy(update={"shared": shared, "prior": prior, "ended": ended})
 
-    async def _intended(self, look: Callable[[], Awaitable[Entry]], events: Sequence[Event]) -> tuple[Verdict, float]:
-        """What the ledger says, and when it was asked; waits while the effect is being taken back, and looks anew then.
+    async def _intended(
+        self, look: Callable[[bool], Awaitable[Entry]], events: Sequence[Event]
+    ) -> tuple[Entry, Verdict, float]:
+        """The intent, what the ledger says to it, and when that was asked. Waits while the effect is being taken back.
+
+        It looks anew then, and where the policy is another one by now than the intent was made under.
 
         Raises `Halted` where a kill switch is thrown.
         """
-        waited = 0.0
+        waited, anew = 0.0, False
         while True:
-            entry = await look()
+            entry = await look(anew)
             asked_at = self._sender.clock()
             verdict = await self._ledger.intend(entry, events)
             if verdict.switch is not None:
                 raise Halted(verdict.switch)
-            if verdict.verdict != "busy" or waited > PATIENCE:
-                return verdict, asked_at
+            anew = verdict.verdict == "stale"
+            if verdict.verdict not in ("busy", "stale") or waited > PATIENCE:
+                return entry, verdict, asked_at
             pause = min(AGAIN, max(verdict.wait, 0.02))
             await self._sender.sleep(pause)
             waited += pause
@@ -245,7 +308,37 @@ class Gateway:
             await self._ledger.note([refused(context, call, refusal, request)])
             raise
 
-    def _entry(self, context: RunContext, call: ActionCall, shipment: Shipment, mode: str) -> Entry:
+    def _permitting(
+        self, context: RunContext, call: ActionCall, shipment: Shipment, verdict: Verdict
+    ) -> Callable[[], Awaitable[None]]:
+        """What is asked directly before each send: the standing rails, and before a further one whether it is live yet.
+
+        The first one is in the mode that the ledger has recorded with the intent.
+        """
+        sends = itertools.count(0 if verdict.verdict == "send" else 1)
+
+        async def permit() -> None:
+            await self._permit(context, call, shipment.request, shipment.effect)
+            if next(sends):
+                await self._still_live(context, call, shipment.request, shipment.effect)
+
+        return permit
+
+    async def _still_live(
+        self, context: RunContext, call: ActionCall, request: CanonicalRequest, effect: Effect
+    ) -> None:
+        ruled = await self._modes.of(context, request, effect)
+        if ruled.mode.mode == "shadow":
+            refusal = RefusedByPolicy(f"step {call.step}: in shadow by now, by {ruled.mode.why}")
+            await self._ledger.note([refused(context, call, refusal, request)])
+            raise refusal
+
+    async def shadowed(self, context: RunContext, requests: Sequence[CanonicalRequest]) -> tuple[str, ...]:
+        """For each of these what keeps it from being sent as the policy is now; empty where nothing does."""
+        found = [await self._modes.of(context, one, self._capabilities[one.capability].effect) for one in requests]
+        return tuple(one.mode.why for one in found)
+
+    def _entry(self, context: RunContext, call: ActionCall, shipment: Shipment, ruled: Ruled) -> Entry:
         request = shipment.request
         return Entry(
             key=shipment.key,
@@ -261,7 +354,10 @@ class Gateway:
             target=request.target,
             parameters=request.parameters,
             parameters_digest=parameters_digest(request),
-            mode=mode,
+            mode=ruled.mode.mode,
+            mode_why=ruled.mode.why,
+            canary=ruled.mode.mode == "live" and bool(ruled.mode.canary),
+            policy=ruled.policy.digest,
             approval=call.approval,
             expires=call.expires,
             attempt=call.attempt,
@@ -292,21 +388,6 @@ def shared_name(shipment: Shipment, capability: AnyCapability) -> str:
     return f"{shipment.to.name} {capability.name} {capability.effect_of(shipment.parameters)}"
 
 
-def all_answers(outcomes: Sequence[ActionOutcome]) -> ActionOutcome:
-    """What all integrations said, and which said nothing; a failure only where every one failed."""
-    given = [one for one in outcomes if one.error is None and one.output is not None]
-    silent = [one for one in outcomes if one.error is not None]
-    if not given:
-        return outcomes[0]
-    refused = [
-        {"integration": one.integration or "", "kind": one.error.kind, "message": one.error.message}
-        for one in silent
-        if one.error
-    ]
-    output = {"answers": [one.output for one in given], "failed": refused}
-    return given[0].model_copy(update={"output": output, "integration": None})
-
-
 def canonical(
     call: ActionCall, capability: AnyCapability, parameters: Parameters, integration: str
 ) -> CanonicalRequest:
@@ -330,55 +411,3 @@ def as_recorded(
     parameters = capability.takes.model_validate(recorded)
     request = canonical(call, capability, parameters, shipment.request.integration)
     return replace(shipment, parameters=parameters, request=request)
-
-
-def told(context: RunContext, trace: Trace) -> Event:
-    """A trace of the interpreter as an event of the audit; `at` is the run's clock, not the database's.
-
-    A task that is carried out again decides again: the same decision of the same step is one event.
-    """
-    decided = orjson.dumps([context.run, context.first_run_id, trace.type, trace.path, trace.step, trace.body])
-    body = {"step": trace.step, "decided_at": trace.at.isoformat(), **trace.body}
-    return Event(id=uuid.uuid5(DECIDED, decided.hex()), type=trace.type, run=context.run, body=body)
-
-
-def refused(context: RunContext, call: ActionCall, failure: ActionFailed, request: CanonicalRequest | None) -> Event:
-    """The record of what was not sent, and why; of a refusal also the facts that it goes by."""
-    body = {
-        "step": call.step,
-        "capability": call.action,
-        "parameters": request.parameters if request else call.parameters,
-        "reason": failure.kind,
-        "message": failure.message,
-        **(failure.facts if isinstance(failure, RefusedByPolicy) else {}),
-    }
-    return Event(type="action.refused", run=context.run, subject=request.target if request else None, body=body)
-
-
-def skipped(context: RunContext, call: ActionCall) -> Event:
-    """The record of an optional action that nobody here can do."""
-    body = {"step": call.step, "capability": call.action, "reason": "no integration is configured"}
-    return Event(type="action.skipped", run=context.run, body=body)
-
-
-def failed(kind: FailureKind, message: str, configured: Configured | None) -> ActionOutcome:
-    """An outcome that is a failure."""
-    error = StepError(kind=kind, message=message)
-    return ActionOutcome(status=StepStatus.FAILED, error=error, integration=configured.name if configured else None)
-
-
-def outcome_of(ending: Ending, integration: str | None) -> ActionOutcome:
-    """What the run is told of an ending in the ledger, whether it ended just now or before a crash."""
-    if ending.state in ("done", "undone", "left", "shadowed"):  # what is over by now did its work
-        status = StepStatus.SHADOWED if ending.state == "shadowed" else StepStatus.SUCCEEDED
-        return ActionOutcome(
-            status=status, output=ending.result, integration=integration, milliseconds=ending.milliseconds
-        )
-    error = StepError(
-        kind=FailureKind(ending.error_kind or FailureKind.UNKNOWN_OUTCOME),
-        message=ending.error_message or ending.state or "",
-        retry_after=ending.retry_after,
-    )
-    return ActionOutcome(
-        status=StepStatus.FAILED, error=error, integration=integration, milliseconds=ending.milliseconds
-    )

@@ -21,7 +21,12 @@ INTEND = text("SELECT tocsin.intend(CAST(:entry AS jsonb), CAST(:traces AS jsonb
 RESEND = text("SELECT tocsin.resend(:key, :sends, :within, :why)")
 CONCLUDE = text("SELECT tocsin.conclude(:key, CAST(:outcome AS jsonb))")
 RECORD_ALL = text("SELECT tocsin.record_all(CAST(:events AS jsonb))")
-APPROVAL = text("SELECT run, first_run_id, state, request FROM tocsin.approval WHERE id = :id")
+APPROVAL = text("""
+SELECT run, first_run_id, state, request, demanded, decision->>'by' AS by FROM tocsin.approval WHERE id = :id
+""")
+IS_FIRST = text("SELECT EXISTS (SELECT FROM tocsin.canary WHERE key = :key AND state <> 'seen')")
+FIRST_SEEN = text("UPDATE tocsin.canary SET state = :state WHERE key = :key AND state <> 'seen'")
+HAS_SENT = text("SELECT EXISTS (SELECT FROM tocsin.action WHERE key = :key AND state <> 'failed')")
 
 
 UNDO = "~undo"
@@ -73,7 +78,9 @@ class Entry(Data):
 
     `seen` is how many joined alerts it was rendered with. `shared` names the effect that a reversible action is a hold
     on, and `prior` is the state that was found before it, where the target can show that; `ended` is what the ledger
-    said of the effect directly before that look.
+    said of the effect directly before that look. `canary` lets the first target of a run
+    go ahead of the others. `policy` is the digest of the policy that decided its mode, and
+    `mode_why` the line that makes it shadow.
     """
 
     key: str
@@ -90,6 +97,9 @@ class Entry(Data):
     parameters: dict[str, Any]
     parameters_digest: str
     mode: str
+    mode_why: str = ""
+    canary: bool = False
+    policy: str | None = None
     approval: str | None
     expires: float | None
     attempt: int
@@ -115,13 +125,17 @@ class Verdict(Ending):
     """What the ledger says to an intent.
 
     `send`: go, before `send_before`. `replay`: it has ended, here is what came of it. `open`: an earlier send has no
-    outcome; it may still leave for `wait` seconds. `busy`: the effect is being taken back; ask again. `halted`: the
-    kill switch `switch` is thrown; ask again. `lost`: somebody else took the resend. `parameters` are those that the
-    key was recorded with first, where they differ from the ones asked for: only those may be sent. `seen` is how many
-    joined alerts the recorded ones were rendered with.
+    outcome; it may still leave for `wait` seconds. `busy`: the effect is being taken back; ask again. `stale`: another
+    policy is in force than the one that it was decided under; decide anew. `waits`, `refused`: the first
+    target of the run, `first`, is not seen yet, or was not. `halted`: the kill switch `switch` is
+    thrown; ask again. `lost`: somebody else took the resend. `mode` is the one that stands on record. `parameters` are
+    those that the key was recorded with first, where they differ from the ones asked for: only those may be sent.
+    `seen` is how many joined alerts the recorded ones were rendered with.
     """
 
-    verdict: Literal["send", "replay", "open", "busy", "halted", "lost"]
+    first: str | None = None
+    verdict: Literal["send", "replay", "open", "busy", "stale", "halted", "waits", "refused", "lost"]
+    mode: str = "live"
     switch: Switch | None = None
     sends: int = 0
     until: datetime | None = None
@@ -185,12 +199,17 @@ class TakeBack(Data):
 
 
 class Approved(Data):
-    """An approval as it stands: whose run it was given to, and the requests that it covers."""
+    """An approval as it stands: whose run it was given to, and the requests that it covers.
+
+    `by` is who decided, nobody where it passed by itself; `demanded` is the key of what the site demanded with it.
+    """
 
     run: str
     first_run_id: str
     state: str
     request: list[dict[str, Any]]
+    by: str | None = None
+    demanded: str | None = None
 
 
 class Ledger(Protocol):
@@ -210,6 +229,18 @@ class Ledger(Protocol):
 
     async def approved(self, approval: str) -> Approved | None:
         """The approval of this id."""
+        ...
+
+    async def has_sent(self, key: str) -> bool:
+        """Whether an intent is recorded under this key that has not failed: it may have been sent."""
+        ...
+
+    async def is_first(self, key: str) -> bool:
+        """Whether the others of its run wait until the effect of this key is seen."""
+        ...
+
+    async def first_seen(self, key: str, *, seen: bool) -> None:
+        """The others may go on; or not, where its effect was not seen."""
         ...
 
     async def effects(self, run: str, steps: Sequence[str] | None) -> list[Effected]:
@@ -277,6 +308,19 @@ class PostgresLedger:
         async with single_statement(self._engine) as connection:
             row = (await connection.execute(APPROVAL, {"id": approval})).mappings().first()
         return Approved.model_validate(dict(row)) if row else None
+
+    async def has_sent(self, key: str) -> bool:
+        """See `Ledger.has_sent`."""
+        return bool(await self._told(HAS_SENT, {"key": key}))
+
+    async def is_first(self, key: str) -> bool:
+        """See `Ledger.is_first`."""
+        return bool(await self._told(IS_FIRST, {"key": key}))
+
+    async def first_seen(self, key: str, *, seen: bool) -> None:
+        """See `Ledger.first_seen`."""
+        async with single_statement(self._engine) as connection:
+            await connection.execute(FIRST_SEEN, {"key": key, "state": "seen" if seen else "failed"})
 
     async def effects(self, run: str, steps: Sequence[str] | None) -> list[Effected]:
         """See `Ledger.effects`."""

@@ -46,12 +46,14 @@ class NeverTouch:
         if not is_guarded(effect) or UNDO in call.path:
             return
         parameters = self._capabilities[request.capability].takes.model_validate(request.parameters)
-        names = tuple(names_in_parameters(dict(parameters)))
-        if not names:
-            return
-        found = touched(names, [*self._own, *await asyncio.to_thread(self._lists)])
+        found = await self.touched(dict(parameters))
         if found is not None:
             raise RefusedByPolicy(f"step {call.step}: {found}", facts=facts_of(found))
+
+    async def touched(self, parameters: Mapping[str, object]) -> Touch | None:
+        """What these parameters, by their names, would touch that must not be; the lists are as they are now."""
+        names = tuple(names_in_parameters(parameters))
+        return touched(names, [*self._own, *await asyncio.to_thread(self._lists)]) if names else None
 
 
 def facts_of(found: Touch) -> dict[str, object]:

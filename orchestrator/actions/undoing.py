@@ -13,8 +13,9 @@ from typing import Any, Literal
 import structlog
 
 from orchestrator.actions.catalog import AnyCapability
-from orchestrator.actions.gateway import Gateway, canonical, told
+from orchestrator.actions.gateway import Gateway, canonical
 from orchestrator.actions.ledger import UNDO, Effected, Ledger, TakeBack
+from orchestrator.actions.recording import told
 from orchestrator.actions.sending import Sender, Shipment, shown_by
 from orchestrator.actions.site import Configured, Site
 from orchestrator.contract import Effect

@@ -165,11 +165,14 @@ class PostgresRecorder:
         new = (await connection.execute(UNMATCHED, row)).first()
         return (new.alerts, new.other) if new else (0, 0)
 
-    async def ask_for(self, request: StartRequest) -> None:
-        """Record that somebody asks for a run by hand, without an alert: what nobody asked for is not carried out."""
+    async def ask_for(self, request: StartRequest, *, trust: str = "unverified") -> None:
+        """Record that somebody asks for a run by hand, without an alert: what nobody asked for is not carried out.
+
+        `trust` says how far it is known who that is.
+        """
         body = {
             "playbook": request.playbook, "digest": request.digest, "inputs": request.inputs, "mode": request.mode,
-            "requester": request.requester, "workflow_id": request.workflow_id,
+            "requester": request.requester, "trust": trust, "workflow_id": request.workflow_id,
         }  # fmt: skip
         async with transaction(self._engine) as connection:
             await connection.execute(REQUESTED, _requested([request]))

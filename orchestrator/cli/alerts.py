@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
-import socket
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -28,6 +26,7 @@ from orchestrator.audit.kafka import Outgoing, PatientProducer
 from orchestrator.bootstrap import Tocsin, connected, load
 from orchestrator.cli.considered import Considered, in_folder, in_force
 from orchestrator.cli.console import as_json, complain, read, say, table
+from orchestrator.cli.operator import me
 from orchestrator.errors import DeadLetter, FilesRefused, Refused, StackError, TocsinError, Unavailable
 from orchestrator.language.packing import packer_for
 from orchestrator.language.program import Playbook
@@ -39,6 +38,7 @@ from orchestrator.matching.by_hand import (
     typed_inputs,
     with_subs,
 )
+from orchestrator.policy.permission import permit
 from orchestrator.settings import Settings, load_settings
 from orchestrator.versions.registry import register
 
@@ -102,6 +102,8 @@ async def run(
     raw = read(alert) if alert is not None else None
     async with connected(settings, current_endpoints(settings)) as tocsin:
         made = _found(tocsin, playbook)
+        await tocsin.first_policy()
+        await permit(tocsin.engine, me(), "run", playbook)
         if raw is not None:
             request = await _with_alert(tocsin, made, raw, shadow=shadow)
         else:
@@ -130,6 +132,7 @@ async def _with_alert(tocsin: Tocsin, playbook: Playbook, raw: bytes, *, shadow:
     await register(tocsin.engine, list(with_subs(playbook)))
     key, requester = f"run/{uuid.uuid4().hex}", _requester(tocsin, playbook)
     own, request, told = request_for_alert(playbook, decode_sample(raw), key, requester=requester, shadow=shadow)
+    told |= {"by": requester, "trust": me().trust}
     received = Received(own, raw, "tocsin run", 0, 0, (told,), (request,))
     await PostgresRecorder(tocsin.engine).record(Batch(received=[received]))
     return request
@@ -142,13 +145,13 @@ async def _with_inputs(tocsin: Tocsin, playbook: Playbook, given: dict[str, str]
         playbook, inputs, key, packer, requester=_requester(tocsin, playbook), shadow=shadow
     )  # fmt: skip
     await register(tocsin.engine, list(with_subs(playbook)))
-    await PostgresRecorder(tocsin.engine).ask_for(request)
+    await PostgresRecorder(tocsin.engine).ask_for(request, trust=me().trust)
     return request
 
 
 def _requester(tocsin: Tocsin, playbook: Playbook) -> str:
     """Who starts it; where the site lists people, only those whom the playbook lets start it."""
-    name = f"{getpass.getuser()}@{socket.gethostname()}"
+    name = me().name
     manual = playbook.model.trigger.manual
     group = manual.by.group if manual is not None else None
     if group is not None and (barred := tocsin.people.refuse(name, group)):

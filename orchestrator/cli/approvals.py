@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
-import socket
 import sys
 
 import orjson
@@ -13,6 +11,7 @@ from temporalio.service import RPCError
 
 from orchestrator.audit.database import make_engine
 from orchestrator.cli.console import as_json, complain, out, say, table
+from orchestrator.cli.operator import me
 from orchestrator.errors import TocsinError
 from orchestrator.local.endpoints import Endpoints, current_endpoints
 from orchestrator.settings import Settings, load_settings
@@ -178,8 +177,7 @@ async def _send(
     fields: dict[str, object] | None,
 ) -> None:
     """The one way in: the same Signal that the UI sends."""
-    identity = f"{getpass.getuser()}@{socket.gethostname()}"
-    client = await connect(settings.temporal, endpoints.temporal, identity=identity)
+    client = await connect(settings.temporal, endpoints.temporal, identity=me().name)
     handle = client.get_workflow_handle(row.workflow_id)
     try:
         await handle.signal(signal, Answer(step=row.step, digest=row.digest, note=note, fields=fields))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Literal
 
 from pydantic import ValidationError
 
@@ -15,20 +16,24 @@ from orchestrator.language.manual import Manual
 from orchestrator.language.model import PlaybookDocument
 from orchestrator.language.schema import schema_text
 from orchestrator.language.yaml_reader import read_yaml
+from orchestrator.policy.schema import policy_schema
 from orchestrator.settings import load_settings
 
 
-def schema(*, output: Path | None = None) -> None:
-    """Write the JSON schema of playbooks, with which editors complete and explain them.
+def schema(*, of: Literal["playbook", "policy"] = "playbook", output: Path | None = None) -> None:
+    """Write the JSON schema of playbooks, or of the policy, with which editors complete and explain them.
 
     Name it in the first line of a playbook: `# yaml-language-server: $schema=./playbook.schema.json`
 
     Parameters
     ----------
+    of
+        What the schema is for.
     output
         The file to write, as `playbooks/playbook.schema.json`; printed where none is named.
     """
-    _write(schema_text(scan().capabilities), output)
+    capabilities = scan().capabilities
+    _write(schema_text(capabilities) if of == "playbook" else policy_schema(capabilities), output)
 
 
 def graph(playbook: str, *, form: Paper = "mermaid", output: Path | None = None) -> None:

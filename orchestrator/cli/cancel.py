@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
-import socket
 import sys
 
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
@@ -12,8 +10,10 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from orchestrator.audit.database import make_engine
 from orchestrator.cli.console import as_json, complain, say
+from orchestrator.cli.operator import me
 from orchestrator.errors import TocsinError
 from orchestrator.local.endpoints import current_endpoints
+from orchestrator.policy.permission import permit
 from orchestrator.settings import load_settings
 from orchestrator.workflow.claims import workflow_of
 from orchestrator.workflow.client import connect
@@ -47,12 +47,13 @@ async def cancel(run: str, *, why: str = "", wait: float = PATIENCE, json: bool 
     settings = load_settings()
     endpoints = current_endpoints(settings)
     engine = make_engine(endpoints.database)
-    identity = f"{getpass.getuser()}@{socket.gethostname()}"
+    who = me()
     try:
         workflow_id = await workflow_of(engine, run)
+        await permit(engine, who, "cancel", workflow_id)
     finally:
         await engine.dispose()
-    handle = await _cancelled(await connect(settings.temporal, endpoints.temporal, identity=identity), workflow_id, why)
+    handle = await _cancelled(await connect(settings.temporal, endpoints.temporal, identity=who.name), workflow_id, why)
     state = await _end(handle, wait)
     if json:
         as_json({"run": workflow_id, "state": state or "running"})

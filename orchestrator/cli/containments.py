@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import socket
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -17,9 +15,13 @@ from orchestrator.actions.containments import Containment, Hands, in_force, name
 from orchestrator.audit.database import make_engine
 from orchestrator.bootstrap import acting_alone
 from orchestrator.cli.console import as_json, complain, plain, say, table
+from orchestrator.cli.operator import me
 from orchestrator.contract.durations import format_duration, parse_duration
 from orchestrator.errors import TocsinError
+from orchestrator.language.host import ActionOutcome, StepStatus
 from orchestrator.local.endpoints import current_endpoints
+from orchestrator.policy.operators import Verb
+from orchestrator.policy.permission import permit
 from orchestrator.settings import load_settings
 
 containments = App(
@@ -113,7 +115,7 @@ async def release(name: str = "", *, all_of: str = "", why: str = "", json: bool
     """
     if bool(name) == bool(all_of):
         raise TocsinError("name a target, or a run with --all-of")
-    async with _hands() as (hands, found):
+    async with _hands("release", name or all_of) as (hands, found):
         chosen = named(found, name) if name else _held_by(found, all_of)
         told = []
         for one in chosen:
@@ -123,19 +125,26 @@ async def release(name: str = "", *, all_of: str = "", why: str = "", json: bool
 
 
 async def _hold(name: str, seconds: float | None, why: str, *, json: bool) -> None:
-    async with _hands() as (hands, found):
+    async with _hands("keep" if seconds is None else "extend", name) as (hands, found):
         outcomes = [(one, await hands.hold(one, seconds, why)) for one in named(found, name)]
-    told = [{"name": one.name, "error": how.error.message if how.error else None} for one, how in outcomes]
+    told = [{"name": one.name, "error": _why_not(how)} for one, how in outcomes]
     _tell(told, "held until it is released" if seconds is None else f"held for {format_duration(seconds)}", json=json)
 
 
+def _why_not(outcome: ActionOutcome) -> str | None:
+    """Why it is not held; None where it is."""
+    if outcome.status is StepStatus.SHADOWED:
+        return "in shadow: recorded and not sent, so it is not held; see `tocsin policy explain`"
+    return outcome.error.message if outcome.error else None
+
+
 @asynccontextmanager
-async def _hands() -> AsyncIterator[tuple[Hands, list[Containment]]]:
-    """This person's hands, and what is in force."""
+async def _hands(verb: Verb, about: str) -> AsyncIterator[tuple[Hands, list[Containment]]]:
+    """This person's hands, where the policy lets them do that, and what is in force."""
     settings = load_settings()
     async with acting_alone(settings, current_endpoints(settings)) as (engine, site, acting):
-        who = f"{getpass.getuser()}@{socket.gethostname()}"
-        yield Hands(engine, site, acting, who=who), await in_force(engine)
+        await permit(engine, me(), verb, about)
+        yield Hands(engine, site, acting, who=me()), await in_force(engine)
 
 
 def _held_by(found: Sequence[Containment], run: str) -> list[Containment]:

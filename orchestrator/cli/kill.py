@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import getpass
-import socket
 import sys
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
@@ -17,8 +15,10 @@ from orchestrator.actions.catalog import scan
 from orchestrator.actions.kill_switch import KillSwitch, Reach, Switch, switches
 from orchestrator.audit.database import make_engine
 from orchestrator.cli.console import as_json, say, table
+from orchestrator.cli.operator import me
 from orchestrator.errors import TocsinError
 from orchestrator.local.endpoints import current_endpoints
+from orchestrator.policy.permission import permit
 from orchestrator.settings import load_settings
 from orchestrator.versions.history import listed
 
@@ -58,6 +58,7 @@ async def throw(
     reach = _reach(integration, playbook, capability)
     async with _database() as engine:
         await _refuse_unknown(engine, reach)
+        await permit(engine, me(), "kill", str(reach))
         thrown = await _hand(engine).throw(reach, why, undo_too=undo_too, inverse=_inverse(reach))
     if json:
         as_json(thrown.model_dump(mode="json"))
@@ -89,6 +90,7 @@ async def lift(
     """
     reach = _reach(integration, playbook, capability)
     async with _database() as engine:
+        await permit(engine, me(), "lift", str(reach))
         lifted = await _hand(engine).lift(reach, why)
         still = await switches(engine)
     if lifted is None:
@@ -139,7 +141,8 @@ async def _database() -> AsyncIterator[AsyncEngine]:
 
 
 def _hand(engine: AsyncEngine) -> KillSwitch:
-    return KillSwitch(engine, who=f"{getpass.getuser()}@{socket.gethostname()}")
+    who = me()
+    return KillSwitch(engine, who=who.name, trust=who.trust)
 
 
 def _reach(integration: str, playbook: str, capability: str) -> Reach:

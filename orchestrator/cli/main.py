@@ -35,6 +35,8 @@ COMMANDS = {
     "cancel": {"cancel": "cancel"},
     "containments": {"containments": "containments"},
     "kill": {"kill": "kill"},
+    "policy": {"policy": "policy"},
+    "shadow": {"shadow": "shadow"},
     "audit": {"audit": "audit"},
 }
 """what each module holds; it is read when one of its commands is asked for, since all together take seconds"""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.actions.catalog import Catalog, scan
 from orchestrator.alerts.decode import decode_sample
+from orchestrator.bootstrap import known_here
 from orchestrator.cli.console import say
 from orchestrator.cli.findings import Form, complain_of, tell
 from orchestrator.cli.playbook_tests import Tested
@@ -15,16 +17,18 @@ from orchestrator.language.loader import Loaded, load_playbook, load_playbooks, 
 from orchestrator.language.reference import ReferenceData
 from orchestrator.language.reference_files import LoadedReference, load_reference
 from orchestrator.language.simulator import Coverage, simulate_all
-from orchestrator.settings import load_settings
+from orchestrator.policy.file import find_policy, policy_path
+from orchestrator.settings import Settings, load_settings
 
 
 def check(*files: Path, json: bool = False, form: Form = "text") -> None:
-    """Read the playbooks, lists and calendars, and say all that is wrong with them, with file, line and likely fix.
+    """Read the playbooks, the policy, lists and calendars, and say all that is wrong, with file, line and likely fix.
 
     Parameters
     ----------
     files
-        Playbooks to check; all of the playbooks' folder, its lists and its calendars where none is named.
+        Playbooks to check, or a policy; all of the playbooks' folder, its policy, lists and calendars where none is
+        named.
     json
         One line of JSON: file, line, column, code, message, hint and level of each finding.
     form
@@ -83,19 +87,33 @@ def _tested(loaded: Loaded, catalog: Catalog) -> Tested:
 
 
 def _load(files: tuple[Path, ...], catalog: Catalog) -> tuple[Loaded, list[Finding]]:
-    """The playbooks; and what is wrong with the lists and calendars, where the whole folder was asked for."""
-    folder = load_settings().playbooks
+    """The playbooks; and what is wrong with the policy, lists and calendars, where the whole folder was asked for."""
+    settings = load_settings()
+    folder = settings.playbooks
     reference = load_reference(folder)
     if not files:
-        return load_playbooks(folder, catalog.capabilities, reference.data), reference.findings
+        loaded = load_playbooks(folder, catalog.capabilities, reference.data)
+        return loaded, [*_of_policy(folder, settings, catalog, loaded), *reference.findings]
     playbooks, findings, documents = {}, [], {}
+    policies = [file for file in files if file.resolve() == policy_path(file.parent.parent).resolve()]
+    of_policies = [one for file in policies for one in _of_policy(file.parent.parent, settings, catalog, None)]
     for file in files:
+        if file in policies:
+            continue
         playbook, found = load_playbook(file, catalog.capabilities, _site_of(file, folder, reference))
         findings += found
         document = read_file(file).document
         if playbook is not None and document is not None:
             playbooks[playbook.name], documents[playbook.name] = playbook, document
-    return Loaded(playbooks, tuple(findings), documents), []
+    return Loaded(playbooks, tuple(findings), documents), of_policies
+
+
+def _of_policy(folder: Path, settings: Settings, catalog: Catalog, loaded: Loaded | None) -> list[Finding]:
+    """What is wrong with the policy of a folder of playbooks."""
+    known = known_here(settings.model_copy(update={"playbooks": folder}), catalog)
+    own = loaded.playbooks.values() if loaded else ()
+    shadow = frozenset(one.name for one in own if one.model.mode == "shadow")
+    return list(find_policy(folder).parsed(replace(known, shadow=shadow)).findings)
 
 
 def _site_of(file: Path, folder: Path, reference: LoadedReference) -> ReferenceData | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy.exc import DBAPIError
 
@@ -23,6 +23,9 @@ from orchestrator.local.prepare import prepare
 from orchestrator.local.stack import SERVES, all_parts
 from orchestrator.local.stack import down as end_stack
 from orchestrator.local.stack import up as start_stack
+from orchestrator.policy.modes import Asked
+from orchestrator.policy.policy import DEFAULT, read_policy
+from orchestrator.policy.store import InForce, PolicyStore
 from orchestrator.settings import Settings, load_settings
 from orchestrator.versions.history import ListedPlaybook, listed
 from orchestrator.workflow.client import connect
@@ -55,7 +58,8 @@ async def status(*, json: bool = False) -> None:
     """Say which servers run, where, and how much memory they take; exit code 1 where one does not answer.
 
     Servers of your own are asked whether they take Tocsin as the settings say. Says too which playbooks are broken;
-    that leaves the exit code alone, since their last good versions serve. Kill switches that are thrown come first.
+    that leaves the exit code alone, since their last good versions serve. Kill switches that are thrown come first,
+    then whether the policy is broken or puts the whole site into shadow.
 
     Parameters
     ----------
@@ -64,11 +68,12 @@ async def status(*, json: bool = False) -> None:
     """
     settings = load_settings()
     found = await rows(settings)
-    playbooks, thrown = await _recorded(settings)
+    playbooks, thrown, policy = await _recorded(settings)
     if json:
-        as_json([*found, _row_of(playbooks), _row_of_switches(thrown)])
+        as_json([*found, _row_of(playbooks), _row_of_switches(thrown), _row_of_policy(policy)])
     else:
         say_thrown(thrown or ())
+        _say_policy(policy)
         table(
             ("part", "state", "address", "pid", "memory"),
             (
@@ -169,14 +174,17 @@ async def _greeted(part: str, settings: Settings, address: str) -> bool:
                 await engine.dispose()
 
 
-async def _recorded(settings: Settings) -> tuple[Sequence[ListedPlaybook] | None, Sequence[Switch] | None]:
+async def _recorded(
+    settings: Settings,
+) -> tuple[Sequence[ListedPlaybook] | None, Sequence[Switch] | None, PolicyState | None]:
     """What is in force and what is broken, and which kill switches are thrown; None where the database cannot say."""
     address = own_addresses(settings).get("database") or read_state(settings.home).addresses.get("database")
     if address is None:
-        return None, None
+        return None, None, None
     engine = make_engine(address)
     try:
-        return await _or_none(listed(engine)), await _or_none(switches(engine))
+        policy = await _or_none(_policy(PolicyStore(engine)))
+        return await _or_none(listed(engine)), await _or_none(switches(engine)), policy
     finally:
         await engine.dispose()
 
@@ -187,6 +195,44 @@ async def _or_none(answer: Awaitable[T]) -> T | None:
         return await answer
     except (Unavailable, SettingsError, DBAPIError):
         return None
+
+
+class PolicyState(NamedTuple):
+    """The policy in force, none where there is none, and what is wrong with its file."""
+
+    in_force: InForce | None
+    broken: Sequence[dict[str, Any]]
+
+    @property
+    def shadow(self) -> str:
+        """The line that puts the whole site into shadow; empty where none does."""
+        policy = read_policy(self.in_force.content, self.in_force.file).policy if self.in_force else None
+        return (policy or DEFAULT).mode(Asked()).why
+
+
+async def _policy(store: PolicyStore) -> PolicyState:
+    return PolicyState(await store.now(), await store.broken())
+
+
+def _say_policy(policy: PolicyState | None) -> None:
+    """What there is to say of it at a glance."""
+    for one in policy.broken if policy else ():
+        say(f"POLICY BROKEN: {one['file']}:{one['line']}: {one['message']}; what was in force stays so", "red bold")
+    if policy and policy.shadow:
+        say(f"SHADOW: nothing is sent, by {policy.shadow}", "yellow bold")
+
+
+def _row_of_policy(policy: PolicyState | None) -> dict[str, Any]:
+    """The policy as one more part."""
+    row: dict[str, Any] = {"part": "policy", "address": None, "pid": None, "memory": 0, "why": ""}
+    if policy is None:
+        return row | {"state": "unknown"}
+    state = "broken" if policy.broken else "good" if policy.in_force else "default"
+    return row | {
+        "state": state,
+        "digest": policy.in_force.digest if policy.in_force else None,
+        "shadow": policy.shadow,
+    }
 
 
 def _row_of_switches(thrown: Sequence[Switch] | None) -> dict[str, Any]:

@@ -12,10 +12,15 @@ import yaml
 from rich.text import Text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from orchestrator.actions.modes import Modes
 from orchestrator.audit.database import make_engine
 from orchestrator.cli.console import as_json, out, say, table
 from orchestrator.errors import TocsinError
 from orchestrator.local.endpoints import current_endpoints
+from orchestrator.policy.in_force import Recorded
+from orchestrator.policy.modes import Decided
+from orchestrator.policy.section import Mode
+from orchestrator.policy.store import PolicyStore
 from orchestrator.settings import load_settings
 from orchestrator.versions.history import ListedPlaybook, VersionPeriod, history, listed
 from orchestrator.versions.registry import short
@@ -47,14 +52,17 @@ async def playbooks(name: str | None = None, *, json: bool = False) -> None:
 
 async def _list(engine: AsyncEngine, *, json: bool) -> None:
     rows = await listed(engine)
+    modes = await _modes(engine, rows)
     if json:
-        as_json([_plain(one) for one in rows])
+        as_json(
+            [{**_plain(one), "mode": modes[one.name].mode, "mode_why": modes[one.name].why or None} for one in rows]
+        )
         return
     table(
         ("playbook", "title", "mode", "version", "in force since", "file", "open runs"),
         (
             (
-                one.name, one.title, one.mode, short(one.digest) if one.serves else "", _since(one),
+                one.name, one.title, modes[one.name].mode, short(one.digest) if one.serves else "", _since(one),
                 Text(one.state, style=STATES[one.state]), _runs(one),
             )
             for one in rows
@@ -63,6 +71,13 @@ async def _list(engine: AsyncEngine, *, json: bool) -> None:
     for one in rows:
         say_broken(one)
     say("one of them: tocsin playbooks NAME" if rows else "no intake has put a playbook in force yet", "dim")
+
+
+async def _modes(engine: AsyncEngine, rows: Sequence[ListedPlaybook]) -> dict[str, Decided]:
+    """The mode of the next run of each, by its file and by the policy in force."""
+    modes = Modes(Recorded(PolicyStore(engine)), load_settings().mode)
+    own: dict[str, Mode] = {one.name: "shadow" if one.mode == "shadow" else "live" for one in rows}
+    return {name: await modes.of_run(name, mode) for name, mode in own.items()}
 
 
 async def _one(engine: AsyncEngine, name: str, *, json: bool) -> None:

@@ -25,7 +25,8 @@ class RunContext(Record):
 
     `run` is the run's own name: `PLAYBOOK/a/ALERT` for a run that an alert started, whatever its workflow id. `event`
     is what ledger keys begin with: the alert key, or the request or scheduled time. `within` is what comes before the
-    path of a step there: for a sub-playbook, the versions and paths of the steps that called it.
+    path of a step there: for a sub-playbook, the versions and paths of the steps that called it. `mode_why` says what
+    makes it shadow.
     """
 
     run: str
@@ -35,6 +36,7 @@ class RunContext(Record):
     workflow_id: str
     first_run_id: str
     mode: Literal["live", "shadow"] = "live"
+    mode_why: str = ""
     requester: str | None = None
     case: str | None = None
     within: tuple[str, ...] = ()
@@ -104,12 +106,26 @@ class ActionCall(Record):
     seen: int = 0
 
 
+class Wanted(Record):
+    """An approval that the site demands before an action is sent: by which line, who may answer, until when.
+
+    `key` says who has to answer: what was approved under the same satisfies it. `within` is in seconds.
+    """
+
+    line: str
+    key: str
+    group: str | None = None
+    count: int = 1
+    within: float
+    otherwise: Literal["deny", "fail"] = "deny"
+
+
 class ActionOutcome(Record):
     """What came of an attempt: an output for succeeded and shadowed, an error for failed.
 
     `seen` is how many joined alerts the parameters were rendered with that were sent: those recorded first, where the
     task of the run is carried out again with more alerts in it. `halted` says which kill switch halts the attempt: it
-    has not failed, and is to be asked for again until it is lifted.
+    has not failed, and is to be asked for again until it is lifted. `wanted` says that people have to approve it first.
     """
 
     status: StepStatus
@@ -119,6 +135,7 @@ class ActionOutcome(Record):
     milliseconds: float | None = None
     seen: int = 0
     halted: str = ""
+    wanted: Wanted | None = None
 
 
 class Escalation(Record):
@@ -144,11 +161,15 @@ class Question(Record):
 
 
 class ApprovalRequest(Question):
-    """What people are asked. `calls` are the steps it covers, rendered once; `deadline` is absolute."""
+    """What people are asked. `calls` are the steps it covers, rendered once; `deadline` is absolute.
+
+    `demanded` is there where the site demands it and no author wrote it: the key of what is wanted.
+    """
 
     calls: tuple[ActionCall, ...]
     otherwise: Literal["deny", "fail", "approve"] = "deny"
     auto_reason: dict[str, Any] | None = None
+    demanded: str = ""
 
 
 class AskRequest(Question):

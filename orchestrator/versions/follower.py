@@ -35,10 +35,16 @@ async def nothing() -> None:
     """Keeps nothing."""
 
 
+async def ready_at_once() -> bool:
+    """Waits for nothing."""
+    return True
+
+
 class Follower:
     """Looks at the folder and at Postgres until it is stopped; `replace` puts playbooks in force for the matcher.
 
-    `keep` is called at every look: it writes down what else of the folder is good, for a start when it no longer is.
+    `before` is called first at every look: it sees to what has to be in force before playbooks are, and says whether it
+    is. `keep` is called last: it writes down what else of the folder is good, for a start when it no longer is.
     """
 
     def __init__(
@@ -49,6 +55,7 @@ class Follower:
         registry: Registry,
         replace: Replace,
         on_change: OnChange = nobody,
+        before: Callable[[], Awaitable[bool]] = ready_at_once,
         keep: Callable[[], Awaitable[None]] = nothing,
         poll_seconds: float = 1.0,
     ) -> None:
@@ -57,6 +64,7 @@ class Follower:
         self._registry = registry
         self._replace = replace
         self._on_change = on_change
+        self._before = before
         self._keep = keep
         self._poll = poll_seconds
         self._stop = asyncio.Event()
@@ -99,6 +107,7 @@ class Follower:
 
     async def look(self) -> None:
         """Record what changed in the folder, then match what is in force by now."""
+        begun = await self._before()
         try:
             files = self._settling.look(await asyncio.to_thread(self._folder.read))
         except FilesRefused as refused:
@@ -106,10 +115,12 @@ class Follower:
                 log.error("playbooks.folder", error=f"{refused}; what was in force stays so")
         else:
             self._no_folder.new("")
-            if files is None:
+            if files is None or not begun:
                 return  # a process that has just started: the files, not what was in force before, come first
             if files != self._taken or await asyncio.to_thread(self._check.outdated):
                 await self._take(files)
+        if not begun:
+            return  # the folder is refused, and so is what has to come before it
         await self._follow(await self._registry.in_force())
         await self._keep()
         self._no_postgres.new("")

@@ -16,6 +16,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from orchestrator.actions.gateway import Gateway
+from orchestrator.actions.modes import Modes
 from orchestrator.actions.undoing import Undoing
 from orchestrator.errors import ActionFailed, TocsinError
 from orchestrator.language.host import ActionOutcome, Answered, AskRequest, Decision, StepError, SubOutcome, UndoOutcome
@@ -108,7 +109,9 @@ class Activities:
         people: People,
         turns: Turns,
         site: SiteSnapshot | None = None,
+        modes: Modes | None = None,
     ) -> None:
+        self._modes = modes or Modes()
         self._site = site or _nothing
         self._client = client
         self._gateway = gateway
@@ -130,7 +133,8 @@ class Activities:
     @_edge
     async def begin(self, begin: Begin) -> Begun:
         """Take the alert for this run, or say who has it."""
-        begun = await self._claims.begin(begin, _run_id())
+        ruled = await self._modes.of_run(begin.context.playbook, begin.context.mode)
+        begun = await self._claims.begin(begin, _run_id(), ruled)
         if begun.verdict == "queued":
             await self._turns.give(begin.context.playbook)  # to whoever goes first, if there is a place
         if begun.verdict != "mine" or not begin.wants:
@@ -194,8 +198,9 @@ class Activities:
             error = StepError(kind=failure.kind, message=failure.message)
             return Asked(approval="", digest="", card="", error=error)
         digest = digest_shown(ask.context, ask.request.path, requests, _after_reset(ask.original_run_id))
-        card = card_of(ask.context, ask.request, requests, digest)
-        return _asked(digest, await self._questions.ask(ask, digest, requests, card, _run_id()))
+        shadowed = await self._gateway.shadowed(ask.context, requests)
+        card = card_of(ask.context, ask.request, requests, digest, shadowed)
+        return _asked(digest, await self._questions.ask(ask, digest, requests, card, _run_id(), shadowed))
 
     async def _question(self, ask: Ask, request: AskRequest) -> Asked:
         digest = question_digest(ask.context, request, _after_reset(ask.original_run_id))

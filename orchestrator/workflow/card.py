@@ -23,10 +23,19 @@ LARGEST = 600_000
 """bytes of a card as a part of an address, which is how Temporal's UI asks for its own page; it takes 1 MB"""
 
 
-def card_of(context: RunContext, request: ApprovalRequest, requests: Sequence[CanonicalRequest], digest: str) -> str:
-    """The card of an approval; where it would be too large for Temporal's UI, less of each parameter is shown."""
+def card_of(
+    context: RunContext,
+    request: ApprovalRequest,
+    requests: Sequence[CanonicalRequest],
+    digest: str,
+    shadowed: Sequence[str] = (),
+) -> str:
+    """The card of an approval; where it would be too large for Temporal's UI, less of each parameter is shown.
+
+    `shadowed` says of each request what keeps it from being sent, if anything does.
+    """
     for most in (MOST_SHOWN, 1_000, 250, 60):
-        card = _card(context, request, requests, digest, most)
+        card = _card(context, request, requests, digest, most, shadowed or [""] * len(requests))
         if len(quote(card)) <= LARGEST:
             break
     return card
@@ -42,9 +51,15 @@ def who_may_answer(question: Question) -> str:
 
 
 def _card(
-    context: RunContext, request: ApprovalRequest, requests: Sequence[CanonicalRequest], digest: str, most: int
+    context: RunContext,
+    request: ApprovalRequest,
+    requests: Sequence[CanonicalRequest],
+    digest: str,
+    most: int,
+    shadowed: Sequence[str],
 ) -> str:
     shadow = ["**Shadow mode:** nothing will be sent, whatever is answered.", ""] if context.mode == "shadow" else []
+    why = shadowed if not shadow else [""] * len(requests)
     count = f"these {len(requests)} requests" if len(requests) != 1 else "this"
     lines = [
         *shadow,
@@ -52,7 +67,11 @@ def _card(
         "",
         f"If approved, exactly {count} will be sent:",
         "",
-        *(line for number, one in enumerate(requests, 1) for line in _request(one, number, len(requests), most)),
+        *(
+            line
+            for number, (one, kept) in enumerate(zip(requests, why, strict=True), 1)
+            for line in _request(one, number, len(requests), most, kept)
+        ),
         f"**Who may answer:** {who_may_answer(request)}",
         "",
         f"**Until:** {_until(request)}",
@@ -92,7 +111,7 @@ def _how_to_answer(context: RunContext, request: ApprovalRequest, digest: str) -
     ]
 
 
-def _request(one: CanonicalRequest, number: int, count: int, most: int) -> list[str]:
+def _request(one: CanonicalRequest, number: int, count: int, most: int, shadowed: str) -> list[str]:
     which = f"{number}. " if count > 1 else ""
     lines = [f"**{which}{one.capability}** at **{one.integration}** on {code(one.target)}", ""]
     lines += [f"- {name}: {code(_text(value), most)}" for name, value in one.parameters.items()]
@@ -103,6 +122,8 @@ def _request(one: CanonicalRequest, number: int, count: int, most: int) -> list[
         lines.append(f"- {lasting}; undone with {one.undo}")
     else:
         lines.append("- cannot be undone from here")
+    if shadowed:
+        lines.append(f"- **shadow:** recorded and not sent, as the policy is now: {code(shadowed)}")
     return [*lines, ""]
 
 

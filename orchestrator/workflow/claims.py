@@ -11,10 +11,12 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from orchestrator.actions.gateway import told
+from orchestrator.actions.recording import told
 from orchestrator.audit.database import single_statement, storable, transaction
 from orchestrator.audit.events import Event, record, to_json
 from orchestrator.contract.values import Severity
+from orchestrator.policy.modes import Decided
+from orchestrator.policy.section import Line
 from orchestrator.workflow.joining import HELD, is_holder, take_in, tally
 from orchestrator.workflow.messages import Begin, Begun, Cancelled, Ending, Finish, TakeIn
 from orchestrator.workflow.questions import void_dropped
@@ -55,11 +57,13 @@ ORDER BY ended_at DESC LIMIT 1
 """)
 START = text("""
 INSERT INTO tocsin.run (run, playbook, digest, event, group_key, workflow_id, first_run_id, mode, severity, called_by,
-    called_at)
+    called_at, mode_why)
 VALUES (:run, :playbook, :digest, :event, :group_key, :workflow_id, :first_run_id, :mode, :severity, :called_by,
-    CAST(:called_at AS text[]))
+    CAST(:called_at AS text[]), :mode_why)
 ON CONFLICT (run) DO NOTHING RETURNING 1
 """)
+MODE = text("SELECT mode, mode_why FROM tocsin.run WHERE run = :run FOR UPDATE")
+SHADOW = text("UPDATE tocsin.run SET mode = 'shadow', mode_why = :mode_why WHERE run = :run")
 ENDING = text("SELECT ending, ended_by FROM tocsin.run WHERE run = :run AND ended_at IS NOT NULL FOR UPDATE")
 # its caller may have ended meanwhile, and then nobody waits for it any more
 REOPEN = text("""
@@ -89,8 +93,12 @@ class Claims:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def begin(self, begin: Begin, execution: str) -> Begun:
-        """Take the alert for this run, or say who has it; `execution` is Temporal's id of the one that asks."""
+    async def begin(self, begin: Begin, execution: str, mode: Decided | None = None) -> Begun:
+        """Take the alert for this run, or say who has it; `execution` is Temporal's id of the one that asks.
+
+        `mode` is what the policy makes of the mode that was asked for.
+        """
+        ruled = mode or Decided(_own(begin))
         async with transaction(self._engine) as connection:
             refusal = await _refusal(connection, begin)
             if refusal:
@@ -102,8 +110,10 @@ class Claims:
                 return Begun(verdict="queued", why=why)
             ended = await _ended(connection, begin)
             if await _claim(connection, begin, ended):
-                return await (_count(connection, begin, ended) if ended else _start(connection, begin, execution))
-            return await _held(connection, begin, execution)
+                return await (
+                    _count(connection, begin, ended) if ended else _start(connection, begin, execution, ruled)
+                )
+            return await _held(connection, begin, execution, ruled)
 
     async def take_in(self, taken: TakeIn, execution: str) -> list[int]:
         """Claim joined alerts for the run; the places of those that are its own now."""
@@ -196,7 +206,7 @@ async def _claim(connection: AsyncConnection, begin: Begin, ended: str | None) -
     return (await connection.execute(CLAIM, values)).first() is not None
 
 
-async def _held(connection: AsyncConnection, begin: Begin, execution: str) -> Begun:
+async def _held(connection: AsyncConnection, begin: Begin, execution: str, ruled: Decided) -> Begun:
     """Who has the alert: this chain of runs from before, or somebody else."""
     context = begin.context
     held: Row[Any] = (await connection.execute(HELD, {"playbook": context.playbook, "keys": [begin.alert_key]})).one()
@@ -210,7 +220,7 @@ async def _held(connection: AsyncConnection, begin: Begin, execution: str) -> Be
         await tally(connection, held.run, -1)
         values = {"run": context.run, "playbook": context.playbook, "alert_key": begin.alert_key}
         await connection.execute(TAKE_OVER, values)
-    return await _start(connection, begin, execution)
+    return await _start(connection, begin, execution, ruled)
 
 
 async def _count(connection: AsyncConnection, begin: Begin, ended: str) -> Begun:
@@ -220,29 +230,48 @@ async def _count(connection: AsyncConnection, begin: Begin, ended: str) -> Begun
     return Begun(verdict="counted", by=ended)
 
 
-async def _start(connection: AsyncConnection, begin: Begin, execution: str) -> Begun:
+async def _start(connection: AsyncConnection, begin: Begin, execution: str, ruled: Decided) -> Begun:
     """The run in its table: new, going on, or opened again by somebody who reset it in Temporal."""
     context = begin.context
     values = {
         "run": context.run, "playbook": context.playbook, "digest": context.digest, "event": context.event,
         "group_key": storable(begin.group_key), "workflow_id": context.workflow_id,
-        "first_run_id": context.first_run_id, "mode": context.mode, "severity": begin.severity,
-        "called_by": begin.caller, "called_at": list(begin.called_at),
+        "first_run_id": context.first_run_id, "mode": ruled.mode, "severity": begin.severity,
+        "called_by": begin.caller, "called_at": list(begin.called_at), "mode_why": ruled.why or None,
     }  # fmt: skip
     if (await connection.execute(START, values)).first() is not None:
         body: dict[str, object] = {
             "playbook": context.playbook, "digest": context.digest, "workflow_id": context.workflow_id,
-            "mode": context.mode, "severity": begin.severity, "reason": begin.reason,
+            "mode": ruled.mode, "severity": begin.severity, "reason": begin.reason, "mode_why": ruled.why or None,
         }  # fmt: skip
         await record(connection, [_event("run.started", begin, body)])
-        return Begun(verdict="mine")
+        return Begun(verdict="mine", mode=ruled.mode, mode_why=ruled.why)
     ended = (await connection.execute(ENDING, {"run": context.run})).first()
     if ended is not None and ended.ended_by == execution:
-        return Begun(verdict="mine", ending=Ending.model_validate(ended.ending))
+        begun = await _in_its_mode(connection, begin, ruled)
+        return begun.model_copy(update={"ending": Ending.model_validate(ended.ending)})
     if ended is not None:
         await connection.execute(REOPEN, {"run": context.run})
         await record(connection, [_event("run.reopened", begin, {"workflow_id": context.workflow_id})])
-    return Begun(verdict="mine")
+    return await _in_its_mode(connection, begin, ruled)
+
+
+async def _in_its_mode(connection: AsyncConnection, begin: Begin, ruled: Decided) -> Begun:
+    """A run that has begun before: in shadow it stays so, since what its steps imagined was never done."""
+    run = begin.context.run
+    was = (await connection.execute(MODE, {"run": run})).one()
+    if was.mode == "shadow":
+        return Begun(verdict="mine", mode="shadow", mode_why=was.mode_why or "")
+    if ruled.mode == "shadow":
+        await connection.execute(SHADOW, {"run": run, "mode_why": ruled.why})
+        body: dict[str, object] = {"mode": "shadow", "why": ruled.why}
+        await record(connection, [_event("run.mode_changed", begin, body)])
+    return Begun(verdict="mine", mode=ruled.mode, mode_why=ruled.why)
+
+
+def _own(begin: Begin) -> tuple[Line, ...]:
+    """What the run itself says of its mode."""
+    return (Line("asked for in shadow", origin="the run"),) if begin.context.mode == "shadow" else ()
 
 
 def _event(kind: str, begin: Begin, body: dict[str, object]) -> Event:

@@ -164,6 +164,7 @@ class Begun(Message):
 
     `queued` says that as many runs of the playbook are open as may be. `site` is the snapshot that the run wants.
     `ending` is there where this execution has recorded its end already, and its last task is carried out again.
+    `mode` is what the policy makes of the one that was asked for, and `mode_why` what makes it shadow.
     """
 
     verdict: Literal["mine", "duplicate", "counted", "refused", "queued"]
@@ -171,6 +172,8 @@ class Begun(Message):
     why: str = ""
     site: dict[str, Any] = {}
     ending: Ending | None = None
+    mode: Literal["live", "shadow"] | None = None
+    mode_why: str = ""
 
 
 class TakenAlert(Message):

@@ -80,6 +80,8 @@ class PlaybookRun:
             begin = _begin(start, host.context, cancelled=self._inbox.cancelled)
             begun = await host.local("begin", begin, Begun, summary="claim the alert")
             if begun.verdict == "mine":
+                if begun.mode == "shadow":
+                    host.shadowed(begun.mode_why)
                 return await self._carry_out(start, host, begun)
             if begun.verdict == "queued":
                 host.show(f"waiting for its turn: {begun.why}")
@@ -148,7 +150,8 @@ class PlaybookRun:
             run = _ready(start, playbook, host, site)
         except (TocsinError, ValidationError, ValueError, KeyError, TypeError) as error:
             return _broken(f"what the run was started with cannot be read: {error}")
-        host.calls(lambda call: run_sub(start, playbook, call))
+        calling = start.model_copy(update={"mode": host.context.mode})  # a shadow run calls shadow ones
+        host.calls(lambda call: run_sub(calling, playbook, call))
         running = asyncio.ensure_future(carry_out(run))
         await self._settled(running, run, start.model_copy(update={"site": site}), host)
         try:

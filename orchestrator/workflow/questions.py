@@ -12,18 +12,18 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from orchestrator.actions.canonical import CanonicalRequest, digest_of
-from orchestrator.actions.gateway import told
+from orchestrator.actions.recording import told
 from orchestrator.audit.database import single_statement, storable, transaction
 from orchestrator.audit.events import Event, record, to_json
-from orchestrator.language.host import Answered, AskRequest, Decision, RunContext, StepStatus
+from orchestrator.language.host import Answered, ApprovalRequest, AskRequest, Decision, RunContext, StepStatus
 from orchestrator.workflow.approval import Judged, Question, silence, state_of
 from orchestrator.workflow.messages import Ask, SignalSeen, TakeIn
 
 ASK = text("""
 INSERT INTO tocsin.approval (id, run, playbook, workflow_id, first_run_id, step, digest, request, card, deadline, path,
-    asked_in, asked_after)
+    asked_in, asked_after, shadowed, demanded)
 VALUES (:id, :run, :playbook, :workflow_id, :first_run_id, :step, :digest, CAST(:request AS jsonb), :card, :deadline,
-    CAST(:path AS text[]), :asked_in, :asked_after)
+    CAST(:path AS text[]), :asked_in, :asked_after, CAST(:shadowed AS jsonb), :demanded)
 ON CONFLICT (id) DO NOTHING RETURNING 1
 """)
 # of what one step asked with different words, only what was asked last is answered: a task that is carried out again,
@@ -140,11 +140,18 @@ class Questions:
         self._engine = engine
 
     async def ask(
-        self, ask: Ask, digest: str, requests: Sequence[CanonicalRequest], card: str, execution: str
+        self,
+        ask: Ask,
+        digest: str,
+        requests: Sequence[CanonicalRequest],
+        card: str,
+        execution: str,
+        shadowed: Sequence[str] = (),
     ) -> Recorded:
         """Record the question, with its decision where there is one already or nobody has to be asked.
 
         What the same step asked before with other words is void; `execution` is Temporal's id of the one that asks.
+        `shadowed` says of each request what keeps it from being sent, if anything does.
         """
         context, request, approval = ask.context, ask.request, approval_id(digest)
         shown = [one.model_dump(mode="json") for one in requests]
@@ -152,7 +159,8 @@ class Questions:
             "id": approval, "run": context.run, "playbook": context.playbook, "workflow_id": context.workflow_id,
             "first_run_id": context.first_run_id, "step": request.step, "digest": digest, "request": to_json(shown),
             "card": storable(card), "deadline": request.deadline, "path": list(request.path), "asked_in": execution,
-            "asked_after": ask.place,
+            "asked_after": ask.place, "shadowed": to_json(list(shadowed)),
+            "demanded": (request.demanded or None) if isinstance(request, ApprovalRequest) else None,
         }  # fmt: skip
         async with transaction(self._engine) as connection:
             if (await connection.execute(ASK, row)).first() is None:
@@ -160,7 +168,7 @@ class Questions:
             body = {
                 "approval": approval, "step": request.step, "ask": request.ask, "digest": digest, "requests": shown,
                 "deadline": str(request.deadline), "group": request.group, "otherwise": request.otherwise,
-                "kind": "ask" if isinstance(request, AskRequest) else "approval",
+                "kind": "ask" if isinstance(request, AskRequest) else "approval", "demanded": row["demanded"],
             }  # fmt: skip
             asked = Event(type="approval.asked", run=context.run, body=body)
             await record(connection, [*(told(context, one) for one in ask.traces), asked])

@@ -11,6 +11,7 @@ from temporalio.common import Priority, WorkflowIDConflictPolicy, WorkflowIDReus
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from orchestrator.actions.modes import Modes
 from orchestrator.alerts.requests import Started, StartRequest
 from orchestrator.errors import DeadLetter, Unavailable
 from orchestrator.workflow.messages import JoinedAlert, RunStart
@@ -27,7 +28,8 @@ TURNS = {"high": 2, "normal": 3, "low": 4}
 class TemporalStarter:
     """Starts runs on the real Temporal; `eager` where the worker shares this process and client."""
 
-    def __init__(self, client: Client, task_queue: str, *, eager: bool = True) -> None:
+    def __init__(self, client: Client, task_queue: str, *, eager: bool = True, modes: Modes | None = None) -> None:
+        self._modes = modes or Modes()
         self._client = client
         self._task_queue = task_queue
         self._eager = eager
@@ -64,6 +66,7 @@ class TemporalStarter:
         return Started.STARTED if started else Started.ALREADY
 
     async def _start(self, request: StartRequest, reuse: WorkflowIDReusePolicy) -> bool:
+        ruled = await self._modes.of_run(request.playbook, "shadow" if request.mode == "shadow" else "live")
         try:
             await self._client.start_workflow(
                 request.playbook,
@@ -72,8 +75,8 @@ class TemporalStarter:
                 task_queue=self._task_queue,
                 id_reuse_policy=reuse,
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-                search_attributes=of_run(request.playbook, request.severity, request.mode),
-                static_summary=summary(request),
+                search_attributes=of_run(request.playbook, request.severity, ruled.mode),
+                static_summary=summary(request, ruled.mode),
                 static_details=details(request),
                 priority=priority_of(request.document),
                 request_eager_start=self._eager,
@@ -125,9 +128,9 @@ def argument(request: StartRequest) -> RunStart:
     return RunStart.model_validate(request.model_dump(exclude={"workflow_id", "title", "may_start"}))
 
 
-def summary(request: StartRequest) -> str:
-    """What the run is about, in one line of at most 200 bytes."""
-    line = f"{request.severity}: {one_line(request.title)}"
+def summary(request: StartRequest, mode: str = "live") -> str:
+    """What the run is about, in one line of at most 200 bytes; of one that sends nothing, that first."""
+    line = f"{'shadow, ' if mode == 'shadow' else ''}{request.severity}: {one_line(request.title)}"
     return line.encode()[:200].decode(errors="ignore")
 
 

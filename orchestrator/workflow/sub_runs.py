@@ -96,7 +96,7 @@ async def run_sub(start: RunStart, playbook: Playbook, call: SubCall) -> Waiting
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             retry_policy=ONCE,
             search_attributes=of_run(sub.name, call.severity, start.mode),
-            static_summary=one_line(f"{call.severity}: {sub.title}")[:190],
+            static_summary=one_line(f"{_shadow(start)}{call.severity}: {sub.title}")[:190],
         )
     except WorkflowAlreadyStartedError:
         # the caller was reset: the child stands, and what it comes to is asked for
@@ -111,6 +111,10 @@ def _known(outcome: SubOutcome) -> Waiting:
         return outcome
 
     return waited
+
+
+def _shadow(start: RunStart) -> str:
+    return "shadow, " if start.mode == "shadow" else ""
 
 
 async def _ended(handle: Any) -> SubOutcome:

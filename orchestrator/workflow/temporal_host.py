@@ -43,7 +43,7 @@ from orchestrator.workflow.messages import (
     Undo,
     Void,
 )
-from orchestrator.workflow.search_attributes import AWAITING, SEVERITY, STATE
+from orchestrator.workflow.search_attributes import AWAITING, MODE, SEVERITY, STATE
 from orchestrator.workflow.visible import code
 
 R = TypeVar("R")
@@ -173,6 +173,13 @@ class TemporalHost:
     def seen(self, count: int) -> None:
         """A step took the first `count` of them into account."""
         self._joining.see(count)
+
+    def shadowed(self, why: str) -> None:
+        """The whole run is in shadow, whatever it was asked for: it and all that it calls send nothing."""
+        if self.context.mode != "shadow":
+            workflow.upsert_search_attributes([MODE.value_set("shadow")])
+        self.context = self.context.model_copy(update={"mode": "shadow", "mode_why": why})
+        self._render()
 
     def show(self, state: str) -> None:
         """The run's state in the UI."""
@@ -404,7 +411,8 @@ class TemporalHost:
     def _render(self) -> None:
         joined = f"**Joined:** {self._joining.count} alerts" if self._joining.count else ""
         halted = [f"**Halted:** {code(path[-1])} {code(why)}" for path, why in self._halted.items()]
-        parts = [f"**Now:** {self._state}", *halted, joined, *self._cards.values()]
+        shadow = f"**Shadow:** recorded and not sent; {code(self.context.mode_why)}" if self.context.mode_why else ""
+        parts = [f"**Now:** {self._state}", shadow, *halted, joined, *self._cards.values()]
         workflow.set_current_details("\n\n".join(part for part in parts if part))
 
 

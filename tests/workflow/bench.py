@@ -20,6 +20,7 @@ from temporalio.client import Client, WorkflowHandle
 from orchestrator.actions.acting import Acting
 from orchestrator.actions.catalog import scan
 from orchestrator.actions.ledger import Ledger, PostgresLedger
+from orchestrator.actions.modes import Modes
 from orchestrator.actions.site_lists import SiteNow, site_lists
 from orchestrator.alerts.alert import Alert
 from orchestrator.alerts.record import Batch, PostgresRecorder, Received
@@ -28,7 +29,9 @@ from orchestrator.audit.events import to_json
 from orchestrator.audit.reading import about
 from orchestrator.language.never_touch import NeverTouchList
 from orchestrator.language.program import Playbook
+from orchestrator.language.reference import ReferenceData
 from orchestrator.matching.choose import PlaybooksInForce
+from orchestrator.policy.in_force import PolicyInForce
 from orchestrator.settings import WorkerSettings
 from orchestrator.workflow.activities import Activities
 from orchestrator.workflow.approval import People, names
@@ -38,6 +41,7 @@ from orchestrator.workflow.start import TemporalStarter
 from orchestrator.workflow.turns import Turns
 from orchestrator.workflow.worker import make_worker
 from tests.actions.bench_target import Target, acting
+from tests.policy.written import door
 
 CATALOG = scan()
 NOBODY: People = names([])
@@ -105,9 +109,13 @@ class Bench:
     own: SiteNow | None = None
     integrations: dict[str, dict[str, Any]] = field(default_factory=lambda: {"bench": {}})
     never_touch: Callable[[], tuple[NeverTouchList, ...]] = tuple
+    policy: PolicyInForce | None = None
+    reference: ReferenceData = field(default_factory=ReferenceData)
 
     def __post_init__(self) -> None:
-        self.starter = TemporalStarter(self.client, self.task_queue, eager=self.eager)
+        self.policy = self.policy or door(self.engine, forgetful=True)
+        self.modes = Modes(self.policy)
+        self.starter = TemporalStarter(self.client, self.task_queue, eager=self.eager, modes=self.modes)
         self.questions = Questions(self.engine)
         self.recorder = PostgresRecorder(self.engine)
 
@@ -115,10 +123,11 @@ class Bench:
         """What acts on the target, and takes back."""
         products = {"site_lists": site_lists(self.own)} if self.own else {}
         ledger = self.ledger or PostgresLedger(self.engine)
-        integrations = {**self.integrations, **{name: {} for name in products}}
-        return acting(
-            CATALOG, ledger, self.target, lists=self.never_touch, products=products, integrations=integrations
-        )
+        more: dict[str, Any] = {
+            "policy": self.policy, "reference": lambda: self.reference, "products": products,
+            "integrations": {**self.integrations, **{name: {} for name in products}},
+        }  # fmt: skip
+        return acting(CATALOG, ledger, self.target, lists=self.never_touch, **more)
 
     def activities(self) -> Activities:
         """The activities, on the target."""
@@ -132,6 +141,7 @@ class Bench:
             people=self.people,
             turns=Turns(self.client, self.engine),
             site=self._site,
+            modes=self.modes,
         )
 
     async def _site(self, names: Collection[str]) -> dict[str, Any]:

@@ -12,7 +12,15 @@ from orchestrator.contract import Capability, Effect
 from orchestrator.errors import ExpressionError, FailureKind
 from orchestrator.language.durations import parse_duration
 from orchestrator.language.expressions import compile_value
-from orchestrator.language.host import ActionCall, ActionOutcome, Joined, StepError, StepStatus
+from orchestrator.language.host import (
+    ActionCall,
+    ActionOutcome,
+    ApprovalRequest,
+    Joined,
+    StepError,
+    StepStatus,
+    Wanted,
+)
 from orchestrator.language.interpreter.ends import StepFailed, invalid, leave_if_cancelled, settled
 from orchestrator.language.interpreter.run import Run, plainly
 from orchestrator.language.interpreter.scope import Path, Scope, State, told
@@ -21,6 +29,8 @@ from orchestrator.language.outputs import all_routes_of
 
 READS = Retry(attempts=3)
 WRITES = Retry(attempts=1)
+DEMANDED = "~approval"
+"""stands in the path of an approval that the site demands, before the step that it is about"""
 FIRST_LOOK = 1.0
 LONGEST_LOOK = 60.0
 """seconds until a halted action looks again whether the kill switch is lifted: each time twice as many"""
@@ -135,10 +145,34 @@ async def _attempt(run: Run, here: Path, scope: Scope, call: ActionCall) -> Acti
         leave_if_cancelled()
         outcome = await settled(run.host.act(call, run.take_traces()))
         run.host.halted(here, outcome.halted)
+        if outcome.wanted is not None:
+            call = await _approved(run, here, scope, call, outcome.wanted)
+            continue
         if not outcome.halted:
             return outcome
         await _halted(run, here, scope, pause)
         pause = min(pause * 2, LONGEST_LOOK)
+
+
+async def _approved(run: Run, here: Path, scope: Scope, call: ActionCall, wanted: Wanted) -> ActionCall:
+    """The call as people approved it, because the site demands that; fails the step where they did not."""
+    path = (*here[:-1], DEMANDED, here[-1])
+    since = run.once(path, "asked", run.host.now)
+    request = ApprovalRequest(
+        step=call.step, path=path, ask=f"{call.action}: {wanted.line}", calls=(call,), group=wanted.group,
+        count=wanted.count, deadline=since + timedelta(seconds=wanted.within), otherwise=wanted.otherwise,
+        demanded=wanted.key,
+    )  # fmt: skip
+    await run.host.ready()
+    leave_if_cancelled()
+    with scope.uncounted(run.host.now):
+        decision = await run.host.ask(request, run.take_traces())
+    leave_if_cancelled()
+    if decision.status is StepStatus.SUCCEEDED:
+        return call.model_copy(update={"approval": decision.approval})
+    said = f"{decision.status} by {decision.by}" if decision.by else decision.note or "nobody answered in time"
+    message = f"the policy demands an approval ({wanted.line}): {said}"
+    raise StepFailed(call.step, StepError(kind=FailureKind.REFUSED_BY_POLICY, message=message))
 
 
 async def _halted(run: Run, here: Path, scope: Scope, pause: float) -> None:

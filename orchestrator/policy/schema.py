@@ -1,0 +1,36 @@
+"""The JSON schema of the policy, from which editors complete and explain while it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args
+
+import orjson
+
+from orchestrator.contract import Capability
+from orchestrator.policy.document import PolicyDocument
+from orchestrator.policy.operators import Who
+from orchestrator.policy.section import Word
+
+WHO = {"enum": ["everyone", "nobody"]}
+DURATION = {"type": "string", "pattern": "^([0-9]{1,6}d)?([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$"}
+
+
+def policy_schema(capabilities: Mapping[str, Capability[Any, Any]]) -> str:
+    """The schema (JSON Schema 2020-12) as the text of a file."""
+    made = PolicyDocument.model_json_schema(mode="validation")
+    definitions = made["$defs"]
+    definitions["Who"] = {"anyOf": [WHO, definitions.get("Who") or Who.model_json_schema()]}
+    for one in _properties(definitions["May"]):
+        one.pop("default", None)
+    new = definitions["NewPlaybooks"]["properties"]
+    new["for"] = {**DURATION, "description": "how long after it came into force first"}
+    made["properties"]["new_playbooks"] = {"anyOf": [{"enum": list(get_args(Word))}, {"$ref": "#/$defs/NewPlaybooks"}]}
+    changing = [name for name, one in sorted(capabilities.items()) if one.effect.mutates]
+    definitions["Modes"]["properties"]["capabilities"]["propertyNames"] = {"enum": changing}
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, "title": "A policy of Tocsin"}
+    return orjson.dumps(schema, option=orjson.OPT_INDENT_2).decode() + "\n"
+
+
+def _properties(definition: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield from definition["properties"].values()
