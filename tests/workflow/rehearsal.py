@@ -152,6 +152,10 @@ class Rehearsal:
             for call, capability in made
         )
 
+    async def shadowed(self, context: RunContext, requests: Sequence[CanonicalRequest]) -> tuple[str, ...]:
+        """Nothing but the run's own mode keeps anything from being sent."""
+        return ("",) * len(requests)
+
     async def undo(self, context: RunContext, call: UndoCall, traces: Sequence[Trace]) -> UndoOutcome:
         """The same."""
         key = (context.run, call.path)
@@ -190,10 +194,16 @@ class Answering(Questions):
         self.answers: set[asyncio.Task[None]] = set()
 
     async def ask(
-        self, ask: Ask, digest: str, requests: Sequence[CanonicalRequest], card: str, execution: str
+        self,
+        ask: Ask,
+        digest: str,
+        requests: Sequence[CanonicalRequest],
+        card: str,
+        execution: str,
+        shadowed: Sequence[str] = (),
     ) -> Recorded:
         """Record the question, and answer it."""
-        recorded = await super().ask(ask, digest, requests, card, execution)
+        recorded = await super().ask(ask, digest, requests, card, execution, shadowed)
         auto = not isinstance(ask.request, AskRequest) and ask.request.auto_reason is not None
         if digest not in self._known and not auto:
             self._known.add(digest)
