@@ -51,6 +51,7 @@ from orchestrator.versions.check import FolderCheck
 from orchestrator.versions.follower import Follower, OnChange, nobody
 from orchestrator.versions.reference import ReferenceStore
 from orchestrator.versions.registry import Registry
+from orchestrator.workflow.above import AboveBudgets
 from orchestrator.workflow.activities import Activities
 from orchestrator.workflow.approval import People, names
 from orchestrator.workflow.claims import Claims
@@ -113,6 +114,7 @@ class Tocsin:
             people=self.people,
             site=SiteNow(self.reference, ListEntries(self.engine)).snapshot,
             modes=self.modes(),
+            above=AboveBudgets(self.engine, acting.gateway.as_asked),
         )
         return make_worker(self.temporal, self.settings.temporal.task_queue, activities, self.settings.worker)
 

@@ -5,6 +5,7 @@
 --   halted     a kill switch is thrown, and nothing is open under this key: ask again when it is lifted
 --   stale      another policy is in force than the one that the mode was decided under: decide anew
 --   waits      the first target of the run goes ahead and is not seen yet; `refused` where it was not seen
+--   over       people have to be asked first: it is above a budget; `denied` where they said no (see `over_budget`)
 --   busy       the effect is being taken back: ask again in `wait` seconds, or the undo would hit what is done now
 -- The parameters that were recorded first stand: a run whose task is carried out again, with alerts that joined
 -- meanwhile, may render others, which are recorded and never sent. `parameters` is given where they differ, and
@@ -20,6 +21,7 @@ DECLARE
     lasts float;
     thrown jsonb;
     ahead jsonb;
+    above jsonb;
 BEGIN
     PERFORM tocsin.record_all(traces);
     thrown := tocsin.halting(a);
@@ -59,15 +61,20 @@ BEGIN
             END IF;
         END IF;
     END IF;
+    -- last of all, since whoever passes has taken his place: nothing may keep him from being recorded
+    above := tocsin.over_budget(a);
+    IF above IS NOT NULL THEN
+        RETURN above;
+    END IF;
     INSERT INTO tocsin.action (key, run, playbook, digest, event, step, path, capability, effect, integration, target,
                                parameters, parameters_digest, mode, approval, until, state, attempt, sends, send_before, seen, shared, prior,
-                               policy, mode_why)
+                               policy, mode_why, groups)
     VALUES (a->>'key', a->>'run', a->>'playbook', a->>'digest', a->>'event', a->>'step',
             ARRAY(SELECT jsonb_array_elements_text(a->'path')), a->>'capability', a->>'effect', a->>'integration',
             a->>'target', a->'parameters', a->>'parameters_digest', a->>'mode', a->>'approval',
             clock_timestamp() + make_interval(secs => (a->>'expires')::float), 'intended', (a->>'attempt')::int, 1,
             clock_timestamp() + make_interval(secs => (a->>'send_within')::float), (a->>'seen')::int, held, before,
-            a->>'policy', NULLIF(a->>'mode_why', ''))
+            a->>'policy', NULLIF(a->>'mode_why', ''), tocsin.texts(a->'groups'))
     ON CONFLICT (key) DO NOTHING
     RETURNING * INTO entry;
     fresh := FOUND;
@@ -88,7 +95,7 @@ BEGIN
                 until = clock_timestamp() + make_interval(secs => (a->>'expires')::float),
                 error_kind = NULL, error_message = NULL, retry_after = NULL, concluded_at = NULL,
                 intended_at = clock_timestamp(), mode = a->>'mode', policy = a->>'policy',
-                mode_why = NULLIF(a->>'mode_why', '')
+                mode_why = NULLIF(a->>'mode_why', ''), groups = tocsin.texts(a->'groups')
             WHERE key = entry.key RETURNING * INTO entry;
         ELSIF entry.state = 'intended' THEN
             RETURN jsonb_build_object('verdict', 'open', 'mode', entry.mode, 'sends', entry.sends, 'until', entry.until,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from orchestrator.actions.budgets import BudgetsOfActions
 from orchestrator.actions.catalog import AnyCapability
 from orchestrator.actions.demands import DemandedApprovals
 from orchestrator.actions.gateway import Gateway
@@ -50,6 +51,7 @@ def build_acting(
         rails=rails,
         modes=Modes(policy, mode),
         demands=DemandedApprovals(ledger, reference),
+        budgets=BudgetsOfActions(reference),
     )
     undoing = Undoing(capabilities=capabilities, site=site, ledger=ledger, sender=sender, gateway=gateway)
     return Acting(ledger, gateway, undoing)

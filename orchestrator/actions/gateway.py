@@ -1,7 +1,7 @@
 """The gateway: the one path of every action, whatever the playbook and whatever the product.
 
-route -> validate -> rails -> mode -> ledger: kill switch, policy and intent -> send -> reconcile -> ledger: outcome
--> result.
+route -> validate -> rails -> mode -> ledger: kill switch, policy, budgets and intent -> send -> reconcile ->
+ledger: outcome -> result.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from orchestrator.actions.budgets import BudgetsOfActions, OverBudget, Takes
 from orchestrator.actions.canonical import CanonicalRequest, ledger_key, parameters_digest
 from orchestrator.actions.catalog import AnyCapability
 from orchestrator.actions.demands import ApprovalWanted, DemandedApprovals
@@ -65,7 +66,9 @@ class Gateway:
         rails: Sequence[Rail],
         modes: Modes | None = None,
         demands: DemandedApprovals | None = None,
+        budgets: BudgetsOfActions | None = None,
     ) -> None:
+        self._budgets = budgets or BudgetsOfActions()
         self._demands = demands or DemandedApprovals(ledger)
         self._capabilities = capabilities
         self._site = site
@@ -97,7 +100,7 @@ class Gateway:
         outcomes += await asyncio.gather(*rest)
         if call.all_routes and not asked.capability.effect.mutates:
             return all_answers(outcomes)
-        outcome = min(outcomes, key=lambda one: (not one.halted, one.status is not StepStatus.FAILED))
+        outcome = min(outcomes, key=lambda one: (not one.waits, one.status is not StepStatus.FAILED))
         return outcome.model_copy(update={"seen": min(one.seen for one in outcomes)})
 
     async def preview(self, context: RunContext, calls: Sequence[ActionCall]) -> tuple[CanonicalRequest, ...]:
@@ -147,6 +150,9 @@ class Gateway:
         except Halted as halted:  # the ledger has recorded it
             outcome = failed(halted.kind, halted.message, configured)
             return outcome.model_copy(update={"halted": halted.message, "seen": call.seen})
+        except OverBudget as over:  # so it has this
+            outcome = failed(over.kind, over.message, configured)
+            return outcome.model_copy(update={"above": over.above, "seen": call.seen})
 
     async def _all_approved(
         self, context: RunContext, call: ActionCall, asked: Validated, routes: Sequence[Configured]
@@ -196,13 +202,14 @@ class Gateway:
         shipment: Shipment,
         events: Sequence[Event],
     ) -> ActionOutcome:
-        """What the rails let pass, as far as the ledger does; raises `Halted` where a kill switch is thrown."""
+        """What the rails let pass, as far as the ledger does; raises `Halted` and `OverBudget`."""
         configured, request = shipment.to, shipment.request
 
         async def look(anew: bool) -> Entry:
             ruled = await self._modes.of(context, request, capability.effect, anew=anew)
             await self._approved(context, call, request, capability, ruled)
-            return await self._held(self._entry(context, call, shipment, ruled), shipment, capability)
+            takes = await self._budgets.of(ruled.policy, context, request, capability)
+            return await self._held(self._entry(context, call, shipment, ruled, takes), shipment, capability)
 
         entry, verdict, asked_at = await self._intended(look, events)
         if verdict.verdict in NOT_NOW:
@@ -246,7 +253,7 @@ class Gateway:
 
         It looks anew then, and where the policy is another one by now than the intent was made under.
 
-        Raises `Halted` where a kill switch is thrown.
+        Raises `Halted` where a kill switch is thrown, and `OverBudget`.
         """
         waited, anew = 0.0, False
         while True:
@@ -255,6 +262,8 @@ class Gateway:
             verdict = await self._ledger.intend(entry, events)
             if verdict.switch is not None:
                 raise Halted(verdict.switch)
+            if verdict.verdict == "over" and verdict.budget is not None:
+                raise OverBudget(verdict.budget)
             anew = verdict.verdict == "stale"
             if verdict.verdict not in ("busy", "stale") or waited > PATIENCE:
                 return entry, verdict, asked_at
@@ -338,7 +347,15 @@ class Gateway:
         found = [await self._modes.of(context, one, self._capabilities[one.capability].effect) for one in requests]
         return tuple(one.mode.why for one in found)
 
-    def _entry(self, context: RunContext, call: ActionCall, shipment: Shipment, ruled: Ruled) -> Entry:
+    def as_asked(self, entry: Entry) -> CanonicalRequest:
+        """What an intent that waits would send, as a card shows it."""
+        capability = self._capabilities[entry.capability]
+        return CanonicalRequest(
+            step=entry.step, path=entry.path, capability=entry.capability, integration=entry.integration,
+            target=entry.target, parameters=entry.parameters, expires=entry.expires, undo=capability.inverse,
+        )  # fmt: skip
+
+    def _entry(self, context: RunContext, call: ActionCall, shipment: Shipment, ruled: Ruled, takes: Takes) -> Entry:
         request = shipment.request
         return Entry(
             key=shipment.key,
@@ -357,6 +374,8 @@ class Gateway:
             mode=ruled.mode.mode,
             mode_why=ruled.mode.why,
             canary=ruled.mode.mode == "live" and bool(ruled.mode.canary),
+            groups=takes.groups,
+            budgets=takes.plain,
             policy=ruled.policy.digest,
             approval=call.approval,
             expires=call.expires,

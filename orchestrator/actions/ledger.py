@@ -80,7 +80,8 @@ class Entry(Data):
     on, and `prior` is the state that was found before it, where the target can show that; `ended` is what the ledger
     said of the effect directly before that look. `canary` lets the first target of a run
     go ahead of the others. `policy` is the digest of the policy that decided its mode, and
-    `mode_why` the line that makes it shadow.
+    `mode_why` the line that makes it shadow. `groups` are those that its target belongs to, none at all for what takes
+    from no budget, and `budgets` the limits that it has to keep.
     """
 
     key: str
@@ -99,6 +100,8 @@ class Entry(Data):
     mode: str
     mode_why: str = ""
     canary: bool = False
+    groups: tuple[str, ...] | None = None
+    budgets: tuple[dict[str, Any], ...] = ()
     policy: str | None = None
     approval: str | None
     expires: float | None
@@ -121,20 +124,43 @@ class Ending(Data):
     milliseconds: float | None = None
 
 
+class Reached(Data):
+    """A limit of the policy and how many different targets have a place in it; `counted` says that this one has."""
+
+    scope: str
+    of: str
+    seconds: float | None
+    most: int
+    line: str
+    card: str
+    group: str | None
+    count: int
+    within: float
+    otherwise: Literal["deny", "fail"]
+    used: int = 0
+    counted: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.line}; {self.used} are taken"
+
+
 class Verdict(Ending):
     """What the ledger says to an intent.
 
     `send`: go, before `send_before`. `replay`: it has ended, here is what came of it. `open`: an earlier send has no
     outcome; it may still leave for `wait` seconds. `busy`: the effect is being taken back; ask again. `stale`: another
     policy is in force than the one that it was decided under; decide anew. `waits`, `refused`: the first
-    target of the run, `first`, is not seen yet, or was not. `halted`: the kill switch `switch` is
+    target of the run, `first`, is not seen yet, or was not. `over`, `denied`: people are asked first because `budget`
+    is reached, or were and said no. `halted`: the kill switch `switch` is
     thrown; ask again. `lost`: somebody else took the resend. `mode` is the one that stands on record. `parameters` are
     those that the key was recorded with first, where they differ from the ones asked for: only those may be sent.
     `seen` is how many joined alerts the recorded ones were rendered with.
     """
 
     first: str | None = None
-    verdict: Literal["send", "replay", "open", "busy", "stale", "halted", "waits", "refused", "lost"]
+    budget: Reached | None = None
+    by: str | None = None
+    verdict: Literal["send", "replay", "open", "busy", "stale", "halted", "waits", "refused", "over", "denied", "lost"]
     mode: str = "live"
     switch: Switch | None = None
     sends: int = 0

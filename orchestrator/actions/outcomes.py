@@ -25,7 +25,7 @@ def all_answers(outcomes: Sequence[ActionOutcome]) -> ActionOutcome:
     return given[0].model_copy(update={"output": output, "integration": None})
 
 
-NOT_NOW = frozenset({"busy", "stale", "waits", "refused"})
+NOT_NOW = frozenset({"busy", "stale", "waits", "refused", "denied"})
 """verdicts of the ledger under which nothing was recorded and nothing is sent"""
 
 
@@ -34,6 +34,9 @@ def not_now(verdict: Verdict, target: str, configured: Configured) -> ActionOutc
     if verdict.verdict == "waits":
         why = f"waits until the first target of the run, {verdict.first}, is seen (canary)"
         return failed(FailureKind.REFUSED_BY_POLICY, why, configured).model_copy(update={"halted": why})
+    if verdict.verdict == "denied":
+        said = f"denied by {verdict.by}" if verdict.by else "nobody said in time that it may be sent"
+        return failed(FailureKind.REFUSED_BY_POLICY, f"over budget: {verdict.budget}; {said}", configured)
     if verdict.verdict == "refused":
         why = f"the first target of the run, {verdict.first}, was not seen (canary)"
         return failed(FailureKind.REFUSED_BY_POLICY, why, configured)

@@ -120,12 +120,27 @@ class Wanted(Record):
     otherwise: Literal["deny", "fail"] = "deny"
 
 
+class Above(Record):
+    """A budget is reached, and people are asked about all that waits under the same `card`: why, who may answer.
+
+    `within` is in seconds.
+    """
+
+    why: str
+    card: str
+    group: str | None = None
+    count: int = 1
+    within: float
+    otherwise: Literal["deny", "fail"] = "deny"
+
+
 class ActionOutcome(Record):
     """What came of an attempt: an output for succeeded and shadowed, an error for failed.
 
     `seen` is how many joined alerts the parameters were rendered with that were sent: those recorded first, where the
     task of the run is carried out again with more alerts in it. `halted` says which kill switch halts the attempt: it
-    has not failed, and is to be asked for again until it is lifted. `wanted` says that people have to approve it first.
+    has not failed, and is to be asked for again until it is lifted. So is what is `above` a budget, until people have
+    answered. `wanted` says that people have to approve it first.
     """
 
     status: StepStatus
@@ -135,7 +150,13 @@ class ActionOutcome(Record):
     milliseconds: float | None = None
     seen: int = 0
     halted: str = ""
+    above: Above | None = None
     wanted: Wanted | None = None
+
+    @property
+    def waits(self) -> str:
+        """Why it is to be asked for again; empty where it is not."""
+        return self.halted or (self.above.why if self.above else "")
 
 
 class Escalation(Record):
@@ -317,8 +338,8 @@ class Host(Protocol):
         """A step took the first `count` joined alerts into account; the run owes them nothing more."""
         ...
 
-    def halted(self, path: tuple[str, ...], why: str) -> None:
-        """Show that a kill switch halts this step, or with no words that none does any more."""
+    def halted(self, path: tuple[str, ...], why: str, *, above: bool = False) -> None:
+        """Show why this step waits, for a kill switch or `above` a budget, or with no words that it does not."""
         ...
 
     def show(self, state: str) -> None:

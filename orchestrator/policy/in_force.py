@@ -61,10 +61,12 @@ class Recorded:
     force: what would change something waits.
     """
 
-    def __init__(self, store: PolicyStore, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, store: PolicyStore, clock: Callable[[], float] = time.monotonic, default: Policy = DEFAULT
+    ) -> None:
         self._store = store
         self._clock = clock
-        self._policy = DEFAULT
+        self._policy = self._default = default
         self._looked: float | None = None
         self._looking = asyncio.Lock()
         self._begun: dict[str, float] = {}
@@ -102,7 +104,7 @@ class Recorded:
     async def _read(self) -> Policy:
         found = await self._store.now()
         if found is None:
-            return DEFAULT
+            return self._default
         parsed = read_policy(found.content, found.file)
         if parsed.policy is None:
             log.error("policy.not_read", error=str(parsed.findings[0]), digest=found.digest)

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from orchestrator.errors import FilesRefused, Finding, FindingLevel, Place
 from orchestrator.language.wording import near, told
 from orchestrator.language.yaml_reader import Document, Path, read_yaml
+from orchestrator.policy.budgets import Allowed, Group, allowed
 from orchestrator.policy.demands import Demand, OnList, first_fitting
 from orchestrator.policy.document import CHECKS, PolicyDocument
 from orchestrator.policy.modes import Asked, Decided, decide
@@ -21,7 +22,8 @@ from orchestrator.policy.operators import NotAllowed, Operator, Verb, refusal
 from orchestrator.policy.section import Known, Line
 
 TOP = (
-    "a policy is a mapping with `title`, and what it says of `modes`, `new_playbooks`, `groups`, `may` and `approvals`"
+    "a policy is a mapping with `title`, and what it says of `modes`, `new_playbooks`, `groups`, `may`, `approvals` "
+    "and `budgets`"
 )
 
 
@@ -60,6 +62,10 @@ class Policy:
             return None
         demand = self.model.approvals[place]
         return demand, self.line(("approvals", place), f"an approval by {demand.key} is demanded")
+
+    def budgets(self, asked: Asked, run: str, groups: tuple[Group, ...] = ()) -> tuple[Allowed, ...]:
+        """Every limit that an action of this run has to keep, whose target belongs to these groups."""
+        return allowed(self.model.budgets, asked, run, groups, self.line)
 
     def refusal(self, verb: Verb, who: Operator) -> NotAllowed | None:
         """Why this person may not; None where they may."""

@@ -20,15 +20,19 @@ from orchestrator.actions.modes import Modes
 from orchestrator.actions.undoing import Undoing
 from orchestrator.errors import ActionFailed, TocsinError
 from orchestrator.language.host import ActionOutcome, Answered, AskRequest, Decision, StepError, SubOutcome, UndoOutcome
+from orchestrator.workflow.above import AboveBudgets
 from orchestrator.workflow.approval import Judged, People, answered, decision_of, expired, judge, leftover, silence
 from orchestrator.workflow.ask_card import ask_card_of
+from orchestrator.workflow.budget_start import BudgetStarter
 from orchestrator.workflow.card import card_of
 from orchestrator.workflow.claims import Claims
 from orchestrator.workflow.history import cancelled_by, read_answers
 from orchestrator.workflow.messages import (
+    AboveAsked,
     Act,
     AnswersRead,
     Ask,
+    AskAbove,
     Asked,
     Begin,
     Begun,
@@ -110,7 +114,10 @@ class Activities:
         turns: Turns,
         site: SiteSnapshot | None = None,
         modes: Modes | None = None,
+        above: AboveBudgets,
     ) -> None:
+        self._above = above
+        self._budgets = BudgetStarter(client)
         self._modes = modes or Modes()
         self._site = site or _nothing
         self._client = client
@@ -126,7 +133,7 @@ class Activities:
         """Every activity, to be registered with a worker."""
         return [
             *(self.begin, self.take_in, self.act, self.undo, self.ask, self.void, self.read_answers, self.finish),
-            self.attend,
+            *(self.ask_above, self.attend),
         ]
 
     @activity.defn
@@ -153,7 +160,16 @@ class Activities:
     @_edge
     async def act(self, act: Act) -> ActionOutcome:
         """One attempt of one action, through the gateway."""
-        return await self._gateway.act(act.context, act.call, act.traces)
+        outcome = await self._gateway.act(act.context, act.call, act.traces)
+        if outcome.above is not None:
+            await self._budgets.start(outcome.above.card, activity.info().task_queue)
+        return outcome
+
+    @activity.defn
+    @_edge
+    async def ask_above(self, ask: AskAbove) -> AboveAsked:
+        """Record a question about what waits above a budget, with its card."""
+        return await self._above.ask(ask, _after_reset(ask.original_run_id))
 
     @activity.defn
     @_edge

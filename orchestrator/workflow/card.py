@@ -74,9 +74,9 @@ def _card(
         ),
         f"**Who may answer:** {who_may_answer(request)}",
         "",
-        f"**Until:** {_until(request)}",
+        f"**Until:** {until(request)}",
         "",
-        *_how_to_answer(context, request, digest),
+        *how_to_answer(context, request, digest),
     ]
     return "\n".join(lines)
 
@@ -86,14 +86,16 @@ def answer_to(request: ApprovalRequest, digest: str) -> str:
     return json.dumps({"step": request.step, "digest": digest, "by": ""})
 
 
-def _until(request: ApprovalRequest) -> str:
+def until(request: ApprovalRequest) -> str:
+    """The deadline, and what silence means."""
     if request.deadline is None:
         return "no limit"
     meaning = {"deny": "counts as a denial", "fail": "fails the run", "approve": "counts as an approval"}
     return f"{request.deadline:%Y-%m-%d %H:%M:%S} UTC; no answer by then {meaning[request.otherwise]}"
 
 
-def _how_to_answer(context: RunContext, request: ApprovalRequest, digest: str) -> list[str]:
+def how_to_answer(context: RunContext, request: ApprovalRequest, digest: str) -> list[str]:
+    """How, in the Temporal UI and in a terminal, as lines."""
     answer = answer_to(request, digest)
     run = shlex.quote(context.run)
     return [

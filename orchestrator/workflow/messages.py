@@ -281,6 +281,30 @@ class AnswersRead(Message):
     ask_again: bool = False
 
 
+class BudgetStart(Message):
+    """The one argument of a budget's question: which card it is. Who may answer stands in the ledger."""
+
+    card: Annotated[str, Field(min_length=1, max_length=1_024)]
+
+
+class AskAbove(Message):
+    """Ask about what waits above a budget. It is asked when no more than `waiting` wait: more are still arriving."""
+
+    context: RunContext
+    card: str
+    waiting: int
+    now: datetime
+    original_run_id: str = ""
+
+
+class AboveAsked(Message):
+    """What waits, and the question about it; none where nothing waits, or more are still arriving."""
+
+    waiting: int
+    request: ApprovalRequest | None = None
+    asked: Asked | None = None
+
+
 class Finish(Message):
     """The end of a run. `answers` says that its history holds answers, of which some may not have been looked at."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar
 
@@ -55,6 +55,8 @@ UNTIL_AVAILABLE = RetryPolicy(
 # From here on a retry waits on a timer of the server's: a task kept open would write to history every few seconds.
 ON_A_TIMER_FROM = timedelta(seconds=5)
 CANCELLED = "the run was cancelled: nothing more is sent"
+MOST_SHOWN = 20
+"""steps of one kind that are shown to wait"""
 SubRunner = Callable[[SubCall], Awaitable[Callable[[], Awaitable[SubOutcome]]]]
 """starts a sub-playbook; what comes back waits for its end"""
 
@@ -77,6 +79,7 @@ class TemporalHost:
         self._looked_at: dict[tuple[str, ...], int] = {}
         self._cards: dict[tuple[str, ...], str] = {}
         self._halted: dict[tuple[str, ...], str] = {}
+        self._above: set[tuple[str, ...]] = set()
 
     async def local(self, name: str, argument: Any, kind: type[R], *, seconds: float = 60.0, summary: str = "") -> R:
         """Run a local activity to its end, whoever is cancelled meanwhile; `seconds` bound one attempt."""
@@ -191,6 +194,7 @@ class TemporalHost:
         workflow.upsert_search_attributes([STATE.value_set(state), AWAITING.value_set([])])
         self._cards.clear()
         self._halted.clear()
+        self._above.clear()
         self.show(f"{state}{': ' + code(words) if words else ''}")
 
     async def take_in(self) -> None:
@@ -237,7 +241,7 @@ class TemporalHost:
             return _failed(FailureKind.UNKNOWN_OUTCOME, why(error))
         # a run that somebody cancelled waits for nothing more, in what `on_failure` wants neither
         ended = self._joining.inbox.cancelled or self._given_up
-        return outcome.model_copy(update={"halted": ""}) if ended else outcome
+        return outcome.model_copy(update={"halted": "", "above": None}) if ended else outcome
 
     async def ask(self, request: ApprovalRequest, traces: tuple[Trace, ...]) -> Decision:
         """Ask, show the card, wait for the verdict."""
@@ -391,8 +395,8 @@ class TemporalHost:
         workflow.upsert_search_attributes([STATE.value_set(self._waits()), AWAITING.value_set(steps)])
         self._render()
 
-    def halted(self, path: tuple[str, ...], why: str) -> None:
-        """Show that a kill switch halts a step, or no longer."""
+    def halted(self, path: tuple[str, ...], why: str, *, above: bool = False) -> None:
+        """Show why a step waits, for a kill switch or above a budget, or that it does not any more."""
         if self._halted.get(path, "") == why:
             return
         before = self._waits()
@@ -400,19 +404,31 @@ class TemporalHost:
             self._halted[path] = why
         else:
             del self._halted[path]
+        self._above = self._above - {path} | ({path} if why and above else set())
         if self._waits() != before:
             workflow.upsert_search_attributes([STATE.value_set(self._waits())])
         self._render()
 
     def _waits(self) -> str:
         """The state of a run that goes on, as it is found by."""
-        return "awaiting approval" if self._cards else "halted" if self._halted else "running"
+        if self._cards:
+            return "awaiting approval"
+        if len(self._halted) > len(self._above):
+            return "halted"
+        return "over budget" if self._above else "running"
+
+    def _shown(self) -> Iterator[str]:
+        """What each step waits for; of many the first, and how many more there are."""
+        for word, paths in (("Halted", self._halted.keys() - self._above), ("Over budget", self._above)):
+            listed = [path for path in self._halted if path in paths]
+            yield from (f"**{word}:** {code(path[-1])} {code(self._halted[path])}" for path in listed[:MOST_SHOWN])
+            if len(listed) > MOST_SHOWN:
+                yield f"**{word}:** {len(listed) - MOST_SHOWN} more steps"
 
     def _render(self) -> None:
         joined = f"**Joined:** {self._joining.count} alerts" if self._joining.count else ""
-        halted = [f"**Halted:** {code(path[-1])} {code(why)}" for path, why in self._halted.items()]
         shadow = f"**Shadow:** recorded and not sent; {code(self.context.mode_why)}" if self.context.mode_why else ""
-        parts = [f"**Now:** {self._state}", shadow, *halted, joined, *self._cards.values()]
+        parts = [f"**Now:** {self._state}", shadow, *self._shown(), joined, *self._cards.values()]
         workflow.set_current_details("\n\n".join(part for part in parts if part))
 
 

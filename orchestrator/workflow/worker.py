@@ -9,6 +9,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from orchestrator.settings import WorkerSettings
 from orchestrator.workflow.activities import Activities
+from orchestrator.workflow.budget_question import BudgetQuestion
 from orchestrator.workflow.playbook_run import PlaybookRun
 
 
@@ -17,7 +18,7 @@ def make_worker(client: Client, task_queue: str, activities: Activities, setting
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[PlaybookRun],
+        workflows=[PlaybookRun, BudgetQuestion],
         activities=activities.all,
         workflow_runner=UnsandboxedWorkflowRunner(),
         max_cached_workflows=settings.max_cached_runs,

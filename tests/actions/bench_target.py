@@ -16,6 +16,8 @@ from orchestrator.actions.site import build_site
 from orchestrator.contract import Call, Config, Idempotent, Integration, Readable, Repeats, Unrepeatable
 from orchestrator.contract.capabilities import firewall, identity, intel, ticket
 from orchestrator.language.host import ActionCall, RunContext
+from orchestrator.policy.in_force import Fixed
+from tests.policy.written import OPEN
 
 
 @dataclass
@@ -96,6 +98,7 @@ def acting(catalog: Catalog, ledger: Ledger, target: Target, **options: Any) -> 
     mine = Catalog(catalog.capabilities, products)
     site = build_site(mine, options.pop("integrations", {name: {} for name in products}), {})
     lists, own = options.pop("lists", tuple), options.pop("own", ())
+    options.setdefault("policy", Fixed(OPEN))
     options["never_touch"] = NeverTouch(mine.capabilities, lists, own)
     return build_acting(mine.capabilities, site, ledger, Sender(ledger, **options.pop("sending", {})), **options)
 

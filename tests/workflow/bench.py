@@ -33,6 +33,7 @@ from orchestrator.language.reference import ReferenceData
 from orchestrator.matching.choose import PlaybooksInForce
 from orchestrator.policy.in_force import PolicyInForce
 from orchestrator.settings import WorkerSettings
+from orchestrator.workflow.above import AboveBudgets
 from orchestrator.workflow.activities import Activities
 from orchestrator.workflow.approval import People, names
 from orchestrator.workflow.claims import Claims
@@ -142,6 +143,7 @@ class Bench:
             turns=Turns(self.client, self.engine),
             site=self._site,
             modes=self.modes,
+            above=AboveBudgets(self.engine, made.gateway.as_asked),
         )
 
     async def _site(self, names: Collection[str]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from orchestrator.language.model import STEPS
+from orchestrator.workflow.budget_question import BudgetQuestion
 from orchestrator.workflow.playbook_run import PlaybookRun
 
 FOLDER = Path(__file__).parent / "recorded"
@@ -45,7 +46,7 @@ def recorded() -> list[Path]:
 
 def replayer(**options: object) -> Replayer:
     """Replays with today's code."""
-    return Replayer(workflows=[PlaybookRun], workflow_runner=UnsandboxedWorkflowRunner(), **options)  # type: ignore[arg-type]
+    return Replayer(workflows=[PlaybookRun, BudgetQuestion], workflow_runner=UnsandboxedWorkflowRunner(), **options)  # type: ignore[arg-type]
 
 
 def keep(test: str, number: int, history: WorkflowHistory) -> None:

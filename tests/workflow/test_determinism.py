@@ -13,7 +13,16 @@ import orchestrator
 ROOT = Path(orchestrator.__file__).parent
 WORKFLOW = [
     ROOT / "workflow" / f"{name}.py"
-    for name in ("playbook_run", "temporal_host", "sub_runs", "squeezed", "inbox", "messages", "visible")
+    for name in (
+        "playbook_run",
+        "budget_question",
+        "temporal_host",
+        "sub_runs",
+        "squeezed",
+        "inbox",
+        "messages",
+        "visible",
+    )
 ]
 LANGUAGE = [
     *(

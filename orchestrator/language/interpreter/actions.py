@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import timedelta
 from typing import Any
 
@@ -33,7 +34,7 @@ DEMANDED = "~approval"
 """stands in the path of an approval that the site demands, before the step that it is about"""
 FIRST_LOOK = 1.0
 LONGEST_LOOK = 60.0
-"""seconds until a halted action looks again whether the kill switch is lifted: each time twice as many"""
+"""seconds until what waits looks again whether it may go on: each time twice as many"""
 TIMEOUT = "30s"
 """of one attempt, where the step does not say"""
 
@@ -55,8 +56,9 @@ async def action(run: Run, name: str, step: ActionStep, here: Path, scope: Scope
 def _call(run: Run, name: str, step: ActionStep, here: Path, scope: Scope) -> ActionCall:
     """What is sent: as it was tried before, as it was shown, or rendered now."""
     tried = run.progress.marks.get((*here, "@attempts"))
-    if tried is not None:
-        return ActionCall.model_validate(tried["call"])
+    behind = tried or run.progress.marks.get((*here, "@above"))
+    if behind is not None:
+        return ActionCall.model_validate(behind["call"])
     covered = run.progress.covered.get(here)
     if covered is not None and covered.call is not None:
         return covered.call.model_copy(update={"approval": covered.decision.approval})
@@ -138,20 +140,35 @@ async def _attempts(run: Run, here: Path, scope: Scope, call: ActionCall, retry:
 
 
 async def _attempt(run: Run, here: Path, scope: Scope, call: ActionCall) -> ActionOutcome:
-    """One attempt; asked for again and again while a kill switch halts it."""
+    """One attempt; asked for again and again while a kill switch halts it, or it is above a budget."""
     pause = FIRST_LOOK
     while True:
         await run.host.ready()
         leave_if_cancelled()
         outcome = await settled(run.host.act(call, run.take_traces()))
-        run.host.halted(here, outcome.halted)
+        run.host.halted(here, outcome.waits, above=outcome.above is not None)
         if outcome.wanted is not None:
             call = await _approved(run, here, scope, call, outcome.wanted)
             continue
-        if not outcome.halted:
+        if not outcome.waits:
             return outcome
+        if outcome.above is not None:
+            await _above(run, here, scope, call)
+            continue
         await _halted(run, here, scope, pause)
         pause = min(pause * 2, LONGEST_LOOK)
+
+
+async def _above(run: Run, here: Path, scope: Scope, call: ActionCall) -> None:
+    """Wait as long again as it has waited; the next item of the loop goes on meanwhile.
+
+    What people are asked about is what is sent: it is not rendered again where the run goes on elsewhere.
+    """
+    now = run.host.now()
+    since = run.once(here, "above", lambda: {"since": now, "call": call.model_dump(mode="json")})["since"]
+    waited = (now - since) / timedelta(seconds=1)
+    async with scope.place.left() if scope.place else contextlib.nullcontext():
+        await _halted(run, here, scope, min(max(waited, FIRST_LOOK), LONGEST_LOOK))
 
 
 async def _approved(run: Run, here: Path, scope: Scope, call: ActionCall, wanted: Wanted) -> ActionCall:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections import deque
 from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,9 +16,16 @@ from orchestrator.errors import ExpressionError, FailureKind
 from orchestrator.language.expressions import compile_value, plain
 from orchestrator.language.expressions.values import is_absent, text_of
 from orchestrator.language.host import StepError, StepStatus
-from orchestrator.language.interpreter.ends import RunStopped, StepFailed, all_of, invalid, leave_if_cancelled
+from orchestrator.language.interpreter.ends import (
+    Crew,
+    RunStopped,
+    StepFailed,
+    all_of,
+    invalid,
+    leave_if_cancelled,
+)
 from orchestrator.language.interpreter.run import Run
-from orchestrator.language.interpreter.scope import Path, Scope, State, changed, told
+from orchestrator.language.interpreter.scope import Path, Place, Scope, State, changed, told
 from orchestrator.language.model import (
     DoStep,
     ForEach,
@@ -143,15 +151,27 @@ async def for_each(run: Run, name: str, step: ForEachStep, here: Path, scope: Sc
     """The steps once for each item, some of them side by side."""
     loop = _loop(run, name, step.for_each, here, scope)
     run.saw(step, "items", len(loop.items))
-    waiting = iter([index for index in range(len(loop.items)) if index not in loop.done])
+    waiting = deque(index for index in range(len(loop.items)) if index not in loop.done)
+    free = asyncio.Semaphore(step.for_each.concurrency)
+
+    def vacant() -> None:
+        if waiting:
+            crew.join(work())
 
     async def work() -> None:
-        for index in waiting:
-            leave_if_cancelled()
-            loop.done[index] = await _item(run, name, step, here, scope, loop, index)
-            run.progress.forget((*here, _place(index, loop.items[index])))
+        place = Place(free, vacant)
+        await place.enter()
+        try:
+            while waiting:
+                leave_if_cancelled()
+                index = waiting.popleft()
+                loop.done[index] = await _item(run, name, step, here, scope.at(place), loop, index)
+                run.progress.forget((*here, _place(index, loop.items[index])))
+        finally:
+            place.leave()
 
-    ends = await all_of([work() for _ in range(min(step.for_each.concurrency, len(loop.items)))])
+    crew = Crew([work() for _ in range(min(step.for_each.concurrency, len(loop.items)))])
+    ends = await crew.ends()
     _raise_first(ends)
     return _looped(name, step, loop)
 

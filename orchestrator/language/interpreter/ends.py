@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from orchestrator.errors import FailureKind
@@ -66,16 +66,42 @@ async def all_of(works: list[Awaitable[None]], *, fail_fast: bool = False) -> li
     A `stop` in one, or with `fail_fast` a failure, cancels the others; so does a cancellation of all, which is raised
     when every one of them has settled.
     """
-    tasks = [asyncio.ensure_future(work) for work in works]
-    try:
-        while running := [task for task in tasks if not task.done()]:
-            await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            if any(_ends_all(task, fail_fast=fail_fast) for task in tasks if task.done()):
-                await _cancelled(tasks)
-    except asyncio.CancelledError:
-        await _cancelled(tasks)
-        raise
-    return [_end_of(task) for task in tasks]
+    return await Crew(works).ends(fail_fast=fail_fast)
+
+
+class Crew:
+    """Works side by side, to which others may come while they run."""
+
+    def __init__(self, works: list[Awaitable[None]]) -> None:
+        self._tasks = [asyncio.ensure_future(work) for work in works]
+        self._more: asyncio.Future[None] | None = None
+        self._over = False
+
+    def join(self, work: Coroutine[Any, Any, None]) -> None:
+        """One more; none any more where all are to end."""
+        if self._over:
+            work.close()
+            return
+        self._tasks.append(asyncio.ensure_future(work))
+        if self._more is not None and not self._more.done():
+            self._more.set_result(None)
+
+    async def ends(self, *, fail_fast: bool = False) -> list[BaseException | None]:
+        """See `all_of`."""
+        try:
+            while running := [task for task in self._tasks if not task.done()]:
+                self._more = asyncio.get_running_loop().create_future()
+                await asyncio.wait((*running, self._more), return_when=asyncio.FIRST_COMPLETED)
+                if any(_ends_all(task, fail_fast=fail_fast) for task in self._tasks if task.done()):
+                    await self._cancelled()
+        except asyncio.CancelledError:
+            await self._cancelled()
+            raise
+        return [_end_of(task) for task in self._tasks]
+
+    async def _cancelled(self) -> None:
+        self._over = True
+        await _cancelled(self._tasks)
 
 
 def _ends_all(task: asyncio.Future[None], *, fail_fast: bool) -> bool:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -49,19 +49,58 @@ class Budget:
         return None if self.since is not None else (self.ends - now).total_seconds()
 
 
+class Place:
+    """The place of one item among those of a loop that may be under way; `vacant` hears when it is left.
+
+    What waits for people because a budget is reached leaves it to the next item, so that they are asked about all of
+    them together, and takes one again before it goes on.
+    """
+
+    def __init__(self, free: asyncio.Semaphore, vacant: Callable[[], None]) -> None:
+        self._free = free
+        self._vacant = vacant
+        self._held = False
+        self._entering = asyncio.Lock()
+
+    async def enter(self) -> None:
+        """Wait for a place; several steps of one item have one together."""
+        async with self._entering:
+            if not self._held:
+                await self._free.acquire()
+                self._held = True
+
+    def leave(self) -> None:
+        """Somebody else may have it."""
+        if self._held:
+            self._held = False
+            self._free.release()
+
+    @asynccontextmanager
+    async def left(self) -> AsyncIterator[None]:
+        """Without it meanwhile; who is cut short takes none again."""
+        self.leave()
+        self._vacant()
+        yield
+        await self.enter()
+
+
 @dataclass
 class Scope:
-    """Steps and vars change as the list goes on; `own` are the names of the items and loops around it."""
+    """Steps and vars change as the list goes on; `own` are the names of the items and loops around it.
+
+    `place` is that of the item of the innermost loop.
+    """
 
     steps: dict[str, State] = field(default_factory=dict)
     vars: dict[str, Any] = field(default_factory=dict)
     own: Mapping[str, Any] = field(default_factory=dict)
     budgets: tuple[Budget, ...] = ()
     now: datetime | None = None
+    place: Place | None = None
 
     def branch(self) -> Scope:
         """The same to begin with; what happens there is not seen here."""
-        return Scope(dict(self.steps), dict(self.vars), self.own, self.budgets, self.now)
+        return Scope(dict(self.steps), dict(self.vars), self.own, self.budgets, self.now, self.place)
 
     def with_own(self, **names: Any) -> Scope:
         """A branch with further names."""
@@ -71,11 +110,15 @@ class Scope:
 
     def naming(self, **names: Any) -> Scope:
         """This very scope with further names: what is done there is seen here."""
-        return Scope(self.steps, self.vars, {**self.own, **names}, self.budgets, self.now)
+        return Scope(self.steps, self.vars, {**self.own, **names}, self.budgets, self.now, self.place)
 
     def within(self, budget: Budget) -> Scope:
         """This very scope for steps that have to end in time: they see and change the same."""
-        return Scope(self.steps, self.vars, self.own, (*self.budgets, budget), self.now)
+        return Scope(self.steps, self.vars, self.own, (*self.budgets, budget), self.now, self.place)
+
+    def at(self, place: Place) -> Scope:
+        """This very scope for the item that has this place."""
+        return Scope(self.steps, self.vars, self.own, self.budgets, self.now, place)
 
     @contextmanager
     def uncounted(self, clock: Callable[[], datetime]) -> Iterator[None]:

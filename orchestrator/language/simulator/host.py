@@ -105,7 +105,7 @@ class SimulatedHost:
     def clean_up(self) -> None:
         """Nothing was held back."""
 
-    def halted(self, path: Path, why: str) -> None:
+    def halted(self, path: Path, why: str, *, above: bool = False) -> None:
         """Nobody looks."""
 
     def show(self, state: str) -> None:
