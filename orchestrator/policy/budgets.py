@@ -251,7 +251,8 @@ def _answerers(budgets: Budgets) -> Iterator[tuple[Path, Answerers]]:
 def _never_reached(budgets: Budgets, document: Document) -> Iterator[Finding]:
     """Limits of a part that are no smaller than those of the whole."""
     whole = _by_seconds(budgets.all)
-    parts: list[tuple[Path, Limit]] = [(("budgets", "playbook"), budgets.playbook)]
+    written = "playbook" in budgets.model_fields_set
+    parts: list[tuple[Path, Limit]] = [(("budgets", "playbook"), budgets.playbook)] if written else []
     for name in ("playbooks", "capabilities"):
         parts += [(("budgets", name, of), one) for of, one in getattr(budgets, name).items()]
     for path, limit in parts:

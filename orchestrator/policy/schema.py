@@ -28,8 +28,29 @@ def policy_schema(capabilities: Mapping[str, Capability[Any, Any]]) -> str:
     made["properties"]["new_playbooks"] = {"anyOf": [{"enum": list(get_args(Word))}, {"$ref": "#/$defs/NewPlaybooks"}]}
     changing = [name for name, one in sorted(capabilities.items()) if one.effect.mutates]
     definitions["Modes"]["properties"]["capabilities"]["propertyNames"] = {"enum": changing}
+    _short_budgets(definitions)
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, "title": "A policy of Tocsin"}
     return orjson.dumps(schema, option=orjson.OPT_INDENT_2).decode() + "\n"
+
+
+def _short_budgets(definitions: dict[str, Any]) -> None:
+    """Limits as people write them: the number, the windows or the share alone, or with who is asked."""
+    number, unlimited = {"type": "integer", "minimum": 0, "maximum": 1_000_000}, {"enum": ["unlimited"]}
+    windows = {
+        "type": "object", "minProperties": 1, "maxProperties": 10, "additionalProperties": number,
+        "propertyNames": DURATION,
+    }  # fmt: skip
+    share = {"type": "string", "pattern": r"^[0-9]{1,3}(\.[0-9]{1,4})?\s*%$"}
+    for name, field, short in (("OfARun", "targets", number), ("Limit", "targets", windows), ("Share", "share", share)):
+        long = definitions[name]
+        long["properties"][field] = short if name == "Share" else {"anyOf": [short, unlimited]}
+        long.pop("minProperties", None)
+        definitions[name] = {"anyOf": [short, *([] if name == "Share" else [unlimited]), {**long, "minProperties": 1}]}
+    definitions["Share"]["anyOf"][-1]["properties"]["within"] = DURATION
+    definitions["Budgets"]["properties"]["within"] = DURATION
+    for one in _properties(definitions["Budgets"]):
+        if "default" in one and not isinstance(one["default"], str):
+            one.pop("default")
 
 
 def _properties(definition: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -29,6 +29,9 @@ FILE = "playbooks/site/policy.yaml"
 SHIPPED = (ROOT / FILE).read_text()
 
 
+LISTS = {"vips": "account", "administrators": "account", "servers": "host"}
+
+
 def policy(text: str) -> Policy:
     """The policy of a text that is right."""
     read = read_policy(f"title: A test\n{text}", FILE, KNOWN)
@@ -53,7 +56,7 @@ def test_what_the_shipped_policy_shows_as_comments_is_right() -> None:
     modes, new = shown[:3], shown[groups - 1]
     text = "\n".join(["title: Shown", "modes:", *modes, new, *shown[groups:]])
     assert "approvals:" in shown
-    known = Known(KNOWN.effects, {"contain-account"}, {"edge"}, lists={"vips": "account"}, groups={"soc-lead"})
+    known = Known(KNOWN.effects, {"contain-account"}, {"edge"}, lists=LISTS, groups={"soc-lead"})
     assert [str(one) for one in read_policy(text, FILE, known).findings] == []
     assert "alice@soc-1" in text
 
@@ -66,7 +69,8 @@ def test_the_schema_for_editors_is_what_the_models_say() -> None:
     )
     schema = Draft202012Validator(json.loads(written))
     fits = "title: x\nnew_playbooks: {mode: shadow, for: 14d}\nmay: {kill: {groups: [a]}, lift: nobody}\n"
-    for right in (SHIPPED, fits, fits.replace("{mode: shadow, for: 14d}", "shadow")):
+    budgets = "budgets: {run: 3, all: unlimited, playbook: {targets: {1h: 3}, by: {count: 2}}, groups: {a: 5%}}"
+    for right in (SHIPPED, fits, f"title: x\n{budgets}", fits.replace("{mode: shadow, for: 14d}", "shadow")):
         assert list(schema.iter_errors(read_yaml(right, FILE).data)) == []
     for wrong in (fits.replace("kill", "kil"), fits.replace("shadow", "shadwo"), "title: x\nmay: {run: all}"):
         assert list(schema.iter_errors(read_yaml(wrong, FILE).data)) != []
@@ -250,3 +254,44 @@ def test_the_most_restrictive_line_counts_whatever_the_others_say(
     assert len(decided.canary) == speaks.count("canary")
     elsewhere = made.mode(Asked(None, "dmz", "firewall.unblock_ip"))
     assert (elsewhere.mode == "shadow", bool(elsewhere.canary)) == (site == "shadow", site == "canary")
+
+
+@pytest.mark.parametrize(
+    ("budgets", "message", "hint"),
+    [
+        ("run: many", "`run` is a whole number, and this is 'many'", ""),
+        ("playbook: {1x: 3}", "'1x' is not a duration", ""),
+        ("groups: {vips: 2}", "2 is no share; write it as 1% or 0.5%", ""),
+        ("groups: {vips: 200%}", "'200%' is no share", ""),
+        ("groups: {vip: 2%}", "no list is named `vip` here", "did you mean `vips`?"),
+        ("groups: {vips: 2%}", "a list of type network has no members to take a share of", "name a list of ip"),
+        ("playbooks: {contian: {1h: 3}}", "no playbook is named `contian` here", "did you mean `contain`?"),
+        ("capabilities: {firewall.blok_ip: {1h: 3}}", "no capability is named `firewall.blok_ip` here", ""),
+        ("by: {group: led}", "no group is named `led` here", "did you mean `lead`?"),
+        ("all: {targets: {1h: 1}, by: {group: led}}", "no group is named `led` here", ""),
+        ("within: soon", "'soon' is not a duration", ""),
+    ],
+)
+def test_a_budget_that_cannot_be_meant_is_a_mistake_with_its_place(budgets: str, message: str, hint: str) -> None:
+    """The last good policy stays in force."""
+    (finding,) = read_policy(f"title: A test\nbudgets:\n  {budgets}", FILE, KNOWN).findings
+    assert finding.level is FindingLevel.ERROR
+    assert message in str(finding)
+    assert hint in str(finding)
+    assert finding.place.line == 3
+
+
+@pytest.mark.parametrize(
+    ("budgets", "message"),
+    [
+        ("capabilities: {ticket.open: {1h: 3}}", "acts upon no target, and takes from no budget"),
+        ("playbooks: {contain: {1h: 60}}", "never reached: no more than 50 targets are let through in all"),
+        ("playbooks: {contain: {1h: 50}}", ""),
+        ("playbooks: {contain: {2h: 60}}", ""),
+    ],
+)
+def test_a_budget_that_changes_nothing_is_a_warning(budgets: str, message: str) -> None:
+    """What is just as large as the whole can be reached, and in another window too."""
+    found = read_policy(f"title: A test\nbudgets:\n  {budgets}", FILE, KNOWN).findings
+    assert [message in str(one) for one in found] == ([True] if message else [])
+    assert all(one.level is FindingLevel.WARNING for one in found)
