@@ -3,9 +3,8 @@
 CREATE OR REPLACE FUNCTION tocsin.budget_usage(budgets jsonb, acted_upon text) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 BEGIN
-    RETURN (SELECT COALESCE(jsonb_agg(one || jsonb_build_object('used', cardinality(taken),
-            'counted', acted_upon = ANY(taken)) ORDER BY place), '[]'::jsonb)
-        FROM (SELECT one, place, ARRAY(SELECT tocsin.budget_taken(one)) AS taken
-              FROM jsonb_array_elements(budgets) WITH ORDINALITY AS list(one, place)) AS looked);
+    RETURN (SELECT COALESCE(jsonb_agg(one || to_jsonb(place) ORDER BY number), '[]'::jsonb)
+        FROM jsonb_array_elements(budgets) WITH ORDINALITY AS list(one, number),
+            LATERAL tocsin.budget_used(one, acted_upon) AS place);
 END
 $$;

@@ -9,7 +9,7 @@ CREATE OR REPLACE FUNCTION tocsin.over_budget(a jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 DECLARE
     budget jsonb;
-    taken text[];
+    place record;
     answers jsonb;
     answer jsonb;
     recorded record;
@@ -41,9 +41,9 @@ BEGIN
         -- asked about one limit, people have answered for every one that the same of them are asked about
         CONTINUE WHEN EXISTS (SELECT FROM jsonb_array_elements(answers) AS one WHERE one->>'state' = 'approved'
             AND one->'budget'->'group' = budget->'group' AND one->'budget'->'count' = budget->'count');
-        taken := ARRAY(SELECT tocsin.budget_taken(budget));
-        IF cardinality(taken) >= (budget->>'most')::int AND NOT a->>'target' = ANY(taken) THEN
-            budget := budget || jsonb_build_object('used', cardinality(taken));
+        SELECT * INTO place FROM tocsin.budget_used(budget, a->>'target');
+        IF place.used >= (budget->>'most')::int AND NOT place.counted THEN
+            budget := budget || jsonb_build_object('used', place.used);
             PERFORM tocsin.wait_for_budget(a, budget);
             RETURN jsonb_build_object('verdict', 'over', 'budget', budget);
         END IF;

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from orchestrator.actions.budgets import BudgetsOfActions, usage
 from orchestrator.actions.canonical import CanonicalRequest
 from orchestrator.actions.catalog import AnyCapability
 from orchestrator.actions.demands import DemandedApprovals
@@ -67,8 +68,10 @@ class Explainer:
         modes: Modes,
         demands: DemandedApprovals,
         lists: Sequence[ReferenceFile] = (),
+        budgets: BudgetsOfActions | None = None,
     ) -> None:
         self._lists = lists
+        self._budgets = budgets or BudgetsOfActions()
         self._demands = demands
         self._engine = engine
         self._never_touch = never_touch
@@ -89,6 +92,7 @@ class Explainer:
                 await self._switch(context, request, capability.effect),
                 await self._demanded(context, request, capability, value),
                 _irreversible(capability.effect),
+                await self._budget(context, request, capability, value),
             ]
             found.append(Explained(to.name, tuple(one for one in told if one is not None)))
         return found
@@ -134,6 +138,21 @@ class Explainer:
         if wanted is None:
             return Told("approval", "passes", "the policy demands none that the playbook does not ask for itself")
         return Told("approval", "asks", wanted.line)
+
+    async def _budget(
+        self, context: RunContext, request: CanonicalRequest, capability: AnyCapability, value: Any
+    ) -> Told | None:
+        """A new run has all of its own budget left."""
+        if not is_guarded(capability.effect) or context.playbook == PERSON:
+            return None
+        ruled = await self._modes.of(context, request, capability.effect)
+        named = {capability.target: value} if capability.target else {}
+        takes = await self._budgets.takes(ruled.policy, context, request, named)
+        used = await usage(self._engine, takes.limits, request.target)
+        full = [one for one in used if one.used >= one.most and not one.counted]
+        if full:
+            return Told("budget", "asks", "; ".join(map(str, full)))
+        return Told("budget", "passes", "; ".join(map(str, used)) or "no limit is set for it")
 
 
 def place_of(files: Sequence[ReferenceFile], name: str, entry: str | None) -> str:

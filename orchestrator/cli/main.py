@@ -36,6 +36,7 @@ COMMANDS = {
     "containments": {"containments": "containments"},
     "kill": {"kill": "kill"},
     "policy": {"policy": "policy"},
+    "budgets": {"budgets": "budgets"},
     "shadow": {"shadow": "shadow"},
     "audit": {"audit": "audit"},
 }

@@ -11,6 +11,7 @@ from typing import Any
 from cyclopts import App
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from orchestrator.actions.budgets import BudgetsOfActions
 from orchestrator.actions.demands import DemandedApprovals
 from orchestrator.actions.explaining import Explained, Explainer, asking
 from orchestrator.actions.ledger import PostgresLedger
@@ -71,8 +72,8 @@ async def explain(
 ) -> None:
     """Say what would become of an action now, and by which line of which file; exit code 0 where it would be sent.
 
-    Nothing is sent. The rails themselves are asked, in the gateway's order: never-touch lists, mode, kill switch, and
-    whether people have to be asked.
+    Nothing is sent. The rails themselves are asked, in the gateway's order: never-touch lists, mode, kill switch,
+    whether people have to be asked, and how far the budgets are used.
 
     Parameters
     ----------
@@ -101,7 +102,8 @@ async def explain(
         demands = DemandedApprovals(PostgresLedger(engine), reference.current)
         guard = never_touch_of(settings, endpoints, catalog, reference)
         files = load_reference(settings.playbooks).files
-        explainer = Explainer(engine, guard, modes, demands, files)
+        budgets = BudgetsOfActions(reference.current)
+        explainer = Explainer(engine, guard, modes, demands, files, budgets)
         found = await explainer.explain(catalog.capabilities[capability], target, routes, context)
     if json:
         as_json([{"becomes": one.becomes, **asdict(one)} for one in found])

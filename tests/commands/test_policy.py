@@ -222,3 +222,35 @@ async def test_the_report_says_what_would_have_been_done_and_how_often_people_ag
     assert "modes.playbooks.watched: shadow" in started.stdout
     wrong = await serving.tocsin("shadow", "agree", runs[0], "--step", "blok")
     assert one_line(wrong.stderr) == f"{runs[0]} has no step blok in shadow; in shadow: block"
+
+
+@pytest.mark.usefixtures("open_again")
+async def test_what_is_above_a_budget_is_shown_explained_and_let_through_by_an_approval(
+    serving: Site, lab: Lab
+) -> None:
+    """From the alert to the block, with one answer in a terminal."""
+    alert = an_alert("high")
+    ip = alert["source"]["ip"]
+    await put(serving, "title: Nothing by itself\nbudgets: {all: {1h: 0}, playbook: {1h: 30}}\n")
+    await sent(serving, alert)
+
+    async def waits() -> Any:
+        told = json.loads((await serving.tocsin("budgets", "--json", **AWAY)).stdout)
+        return told if any(one["asked"] for one in told["waiting"]) else None
+
+    told = await eventually(waits, within=60)
+    (waiting,) = told["waiting"]
+    assert (waiting["card"], waiting["actions"], waiting["targets"]) == ("all, 1 of anybody", 1, 1)
+    assert {(one["scope"], one["seconds"], one["most"]) for one in told["budgets"]} >= {("all", 3600.0, 0)}
+    shown = await serving.tocsin("budgets", **AWAY)
+    assert f"tocsin approvals {waiting['asked']}" in shown.stdout
+    code, explains = await explained(serving, "firewall.block_ip", ip, "--playbook", "watched")
+    assert (code, explains["becomes"], explains["told"]["budget"][0]) == (0, "asked about", "asks")
+    assert "policy.yaml:2: 0 targets in all within 1h; " in explains["told"]["budget"][1]
+    assert not is_blocked(lab, alert)
+
+    done = await serving.tocsin("approve", waiting["asked"], "--yes", "--wait", "60")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert await blocked(lab, alert)
+    assert json.loads((await serving.tocsin("budgets", "--json", **AWAY)).stdout)["waiting"] == []
