@@ -11,6 +11,7 @@ import yaml
 from orchestrator.local.endpoints import Endpoints
 from orchestrator.local.lab import Lab
 from orchestrator.settings import Settings, child_environment
+from tests.policy.written import WIDE
 
 PLAYBOOK = """
 title: Look, block, write down
@@ -46,6 +47,8 @@ def environment_of(settings: Settings, servers: Endpoints, lab: Lab, folder: Pat
     playbooks = folder / "playbooks"
     playbooks.mkdir()
     (playbooks / "contain.yaml").write_text(PLAYBOOK)
+    (playbooks / "site").mkdir()
+    (playbooks / "site" / "policy.yaml").write_text(f"title: More in a minute than a site has in a day\n{WIDE}\n")
     site = {
         "home": str(folder / "home"),
         "playbooks": str(playbooks),
