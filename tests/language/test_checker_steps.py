@@ -73,6 +73,8 @@ def test_of_a_step_that_surely_was_tried_it_is_enough_that_it_has_not_failed() -
     after = "- {id: told, stop: success, message: '{{ steps.look.output.score }}'}\n"
     assert codes(steps(goes_on + stops + after)) == []
     assert codes(steps(goes_on + after)) == ["may_be_absent"]
+    branch = "- if: alert.url is defined\n  then: [{wait: {for: 1s}}]\n"
+    assert codes(steps(goes_on + branch + use % "unless: steps.look.failed")) == []
     inner = f"- do:\n{inside(look % '')}  on_error: continue\n"
     assert codes(steps(inner + use % "unless: steps.look.failed")) == ["may_be_absent"]
     branch = f"- if: alert.url is defined\n  then:\n{inside(goes_on)}"
@@ -89,12 +91,33 @@ def test_of_a_step_that_surely_was_tried_it_is_enough_that_it_has_not_failed() -
         ("{{ steps.look.output.score if steps.look.ok == false else 0 }}", False),
         ("{% if steps.look.ok %}{% else %}{{ steps.look.output.score }}{% endif %}", False),
         ("{% if steps.look.ok %}{% else %}{{ steps.look.error.kind }}{% endif %}", False),
+        ("{% if not steps.look.failed %}{{ steps.look.output.score }}{% endif %}", True),
+        ("{% if steps.look.failed %}{% else %}{{ steps.look.output.score }}{% endif %}", True),
+        ("{{ 0 if steps.look.failed else steps.look.output.score }}", True),
+        ("{% if steps.look.failed %}{{ steps.look.output.score }}{% endif %}", False),
+        ("{% if not steps.look.error %}{{ steps.look.output.score }}{% endif %}", False),
     ],
 )
 def test_a_guard_may_stand_inside_a_text_as_well(template: str, sure: bool) -> None:
     """As an `if` of an expression or of a template. A step that is not ok may be skipped: then it has no error."""
     text = f"{LOOK}  on_error: continue\n- stop: success\n  message: '{template}'\n"
     assert errors(steps(text)) == ([] if sure else ["may_be_absent"])
+
+
+def test_inside_a_text_too_a_step_that_may_have_been_skipped_has_not_failed_and_yet_no_output() -> None:
+    """So that it has not failed says enough only of one that surely was tried."""
+    text = "- stop: success\n  message: '{% if not steps.look.failed %}{{ steps.look.output.score }}{% endif %}'\n"
+    for more in ("  when: alert.url is defined\n", "  optional: true\n"):
+        assert errors(steps(f"{LOOK}  on_error: continue\n{more}{text}")) == ["may_be_absent"]
+
+
+def test_the_alert_that_was_waited_for_has_what_the_condition_asked_for() -> None:
+    """The rest of it may be absent, as of any alert, and all of it where none came."""
+    text = '- id: again\n  wait: {alert: joining.source.ip and joining.severity >= "low", within: 1h}\n'
+    block = "- action: firewall.block_ip\n  with: {ip: '{{ steps.again.output.%s.ip }}'}\n  for: 1h\n"
+    assert codes(steps(f"{text}{block % 'source'}  when: steps.again.ok\n")) == []
+    assert errors(steps(f"{text}{block % 'target'}  when: steps.again.ok\n")) == ["may_be_absent"]
+    assert errors(steps(text + block % "source")) == ["may_be_absent"]
 
 
 def test_the_error_of_a_step_is_guarded_by_that_it_failed() -> None:

@@ -11,7 +11,7 @@ from jinja2 import nodes
 from orchestrator.errors import ExpressionError, FindingLevel
 from orchestrator.language.expressions.filters.registry import FILTERS, TESTS, Tool
 from orchestrator.language.expressions.fitting import unfit
-from orchestrator.language.expressions.guards import Paths, guards_of
+from orchestrator.language.expressions.guards import Paths, guards_of, learned
 from orchestrator.language.expressions.kinds import (
     ABSENT,
     NONE,
@@ -51,7 +51,7 @@ class Env:
 
     def knowing(self, present: Paths) -> Env:
         """The same with more paths that have a value."""
-        return replace(self, present=self.present | present) if present else self
+        return replace(self, present=learned(self.present, present)) if present else self
 
     @property
     def conditions(self) -> Env:
