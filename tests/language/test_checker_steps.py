@@ -120,6 +120,31 @@ def test_the_alert_that_was_waited_for_has_what_the_condition_asked_for() -> Non
     assert errors(steps(text + block % "source")) == ["may_be_absent"]
 
 
+@pytest.mark.parametrize("expression", ["5 % 0", "alert.confidence / 0", "7 // 0.0"])
+def test_nothing_is_divided_by_a_zero_that_stands_there(expression: str) -> None:
+    """It would fail in every run."""
+    assert "divided by zero" in only(steps(say(f"({expression}) | default(1)"))).message
+
+
+def test_the_item_of_a_loop_does_not_hide_the_loop() -> None:
+    """`loop` has its index."""
+    loop = "- for_each: {items: alert.attack, as: loop, steps: [{wait: {for: 1s}}]}\n"
+    assert told(only(steps(loop))).startswith("`loop` is a name of the language")
+
+
+def test_what_was_done_before_is_asked_by_the_name_of_an_action() -> None:
+    """A misspelt one would count nothing for ever, and say nothing."""
+    asks = "- action: history.effects\n  with: {target: '{{ alert.source.ip }}', capability: firewall.blok_ip}\n"
+    assert "did you mean `firewall.block_ip`?" in told(only(steps(asks)))
+
+
+@pytest.mark.parametrize("key", ["alert", "alert.source", "alert.user"])
+def test_a_key_is_one_value(key: str) -> None:
+    """No two alerts would have the same one."""
+    head = f"title: A playbook\ntrigger:\n  match: alert.source.ip and alert.user\n  key: {key}\n"
+    assert "is an object" in only(steps(WAIT, head=head)).message
+
+
 def test_the_error_of_a_step_is_guarded_by_that_it_failed() -> None:
     """And that is the hint; a field that a good answer may leave out has another one."""
     text = f"{LOOK}  on_error: continue\n{say('steps.look.error.kind')}"

@@ -218,8 +218,11 @@ class Base:
     def key(self, path: Path, source: str, only: Mapping[str, Any]) -> None:
         """Check a bare expression over the alert alone; one without a value groups nothing, which is fine."""
         compiled = self._compiled(path, source, compile_value)
-        if compiled is not None:
-            self._look(path, compiled, only, Around(), strict=False)
+        kind = NONE if compiled is None else self._look(path, compiled, only, Around(), strict=False)
+        if any(isinstance(one, Model) for one in kind.kinds):
+            self.say(
+                path, "type", f"{_shown(path)}: {source} is an object, and groups nothing", "name one of its fields"
+            )
 
     def named(self, source: str, compile_: Callable[[str], Expression | Template]) -> frozenset[tuple[str, ...]]:
         """The paths that an expression names; none where it cannot be read, which was said where it was checked."""
