@@ -15,6 +15,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from orchestrator.actions.acting import Acting, build_acting
+from orchestrator.actions.breakers import Breakers
 from orchestrator.actions.catalog import Catalog, scan
 from orchestrator.actions.evidence import own_evidence
 from orchestrator.actions.history import own_history
@@ -93,7 +94,7 @@ class Tocsin:
             capabilities,
             self.site,
             ledger,
-            Sender(ledger),
+            Sender(ledger, doors=Breakers(self.engine)),
             never_touch=guard,
             policy=self.policy(),
             reference=self.reference.current,
@@ -229,7 +230,7 @@ async def acting_alone(settings: Settings, endpoints: Endpoints) -> AsyncIterato
                 capabilities,
                 site,
                 ledger,
-                Sender(ledger),
+                Sender(ledger, doors=Breakers(engine)),
                 never_touch=guard,
                 policy=policy,
                 reference=reference.current,
@@ -249,7 +250,8 @@ async def at_the_site(
         stack.push_async_callback(engine.dispose)
         reference = await reference_of(settings.playbooks, engine)
         lists = site_lists(SiteNow(reference, ListEntries(engine)))
-        own = [lists, own_history(engine, catalog.capabilities), own_evidence(lambda: site)]
+        doors = Breakers(engine)
+        own = [lists, own_history(engine, catalog.capabilities), own_evidence(lambda: site, doors)]
         site = build_site(catalog, settings.integrations, settings.routes, own)
         stack.push_async_callback(site.close)
         yield engine, catalog, reference, site

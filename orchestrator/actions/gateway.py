@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from orchestrator.actions.breakers import LeftAlone
 from orchestrator.actions.canonical import CanonicalRequest, ledger_key, parameters_digest
 from orchestrator.actions.catalog import AnyCapability
 from orchestrator.actions.demands import ApprovalWanted, DemandedApprovals
@@ -144,6 +145,8 @@ class Gateway:
             return await self._allowed(context, call, capability, shipment, events)
         except ApprovalWanted as missing:
             return await self._wanted(call, events, missing)
+        except LeftAlone as refusal:
+            return await self._refused(context, call, events, refusal, request)
         except Halted as halted:  # the ledger has recorded it
             outcome = failed(halted.kind, halted.message, configured)
             return outcome.model_copy(update={"halted": halted.message, "seen": call.seen})
@@ -228,13 +231,22 @@ class Gateway:
         return outcome.model_copy(update={"seen": verdict.seen})
 
     async def _held(self, entry: Entry, shipment: Shipment, capability: AnyCapability) -> Entry:
-        """The intent; that of a reversible action as a hold on an effect, with the state that is found before it."""
+        """The intent; that of a reversible action as a hold on an effect, with the state that is found before it.
+
+        Raises `LeftAlone` where its target may not be looked at: an intent that was recorded without that look would
+        take back later what was there before us.
+        """
         if capability.effect is not Effect.REVERSIBLE or entry.mode == "shadow" or UNDO in entry.path:
             return entry
         shared = shared_name(shipment, capability)
         ended = await self._ledger.ended(shared)
         try:
-            prior = await self._sender.look(replace(shipment, timeout=min(shipment.timeout, GLANCE)), capability)
+            glance = replace(shipment, timeout=min(shipment.timeout, GLANCE), glance=shipment.timeout > GLANCE)
+            prior = await self._sender.look(glance, capability)
+        except LeftAlone:
+            if not await self._ledger.has_sent(entry.key):
+                raise
+            prior = None  # it stands on record how it was
         except ActionFailed:
             prior = None  # the send will show whether it answers; what cannot be known is taken for not there
         return entry.model_copy(update={"shared": shared, "prior": prior, "ended": ended})
@@ -380,7 +392,8 @@ class Gateway:
         request: CanonicalRequest | None = None,
     ) -> ActionOutcome:
         await self._ledger.note([*events, refused(context, call, failure, request)])
-        return failed(failure.kind, failure.message, None).model_copy(update={"seen": call.seen})
+        outcome = failed(failure.kind, failure.message, None, failure.retry_after)
+        return outcome.model_copy(update={"seen": call.seen})
 
 
 def shared_name(shipment: Shipment, capability: AnyCapability) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import structlog
 
+from orchestrator.actions.breakers import LONGEST_PAUSE, LeftAlone
 from orchestrator.actions.catalog import AnyCapability
 from orchestrator.actions.gateway import Gateway, canonical
 from orchestrator.actions.ledger import UNDO, Effected, Ledger, TakeBack
@@ -99,8 +100,12 @@ class Undoing:
         inverse = self._inverse(found.capability, to)
         if inverse is None or to is None:
             return await self._stuck(shared, found, cannot(found.integration, found.capability))
+        if refusal := await self._sender.doors.standing(to):
+            return await self._put_off(shared, refusal)
         try:
             how = await self._look(found, to)
+        except LeftAlone as refusal:
+            return await self._put_off(shared, refusal)
         except ActionFailed as failure:
             return await self._stuck(shared, found, StepError(kind=failure.kind, message=failure.message))
         if how is not None:
@@ -114,6 +119,12 @@ class Undoing:
             return await self._stuck(shared, found, outcome.error)
         await self._ledger.taken_back(shared, "undone", {"by": by, "how": inverse.name})
         return None
+
+    async def _put_off(self, shared: str, refusal: LeftAlone) -> StepError:
+        """It waits until its integration may be called: no attempt was made, and it may be the probe itself."""
+        pause = min(refusal.retry_after or LONGEST_PAUSE, LONGEST_PAUSE)
+        await self._ledger.put_off(shared, refusal.message, pause)
+        return StepError(kind=refusal.kind, message=refusal.message, retry_after=refusal.retry_after)
 
     async def _look(self, found: TakeBack, to: Configured) -> str | None:
         """Why there is nothing to take back; None where there is."""
