@@ -24,6 +24,7 @@ from orchestrator.actions.list_entries import ListEntries
 from orchestrator.actions.modes import Modes
 from orchestrator.actions.never_touch import NeverTouch
 from orchestrator.actions.own_infrastructure import own_hosts
+from orchestrator.actions.pace import Pace
 from orchestrator.actions.reaper import Reaper
 from orchestrator.actions.sending import Sender
 from orchestrator.actions.site import Site, build_site
@@ -89,16 +90,17 @@ class Tocsin:
         """What acts at the site's integrations, and what takes it back."""
         ledger = PostgresLedger(self.engine)
         guard = never_touch_of(self.settings, self.endpoints, self.catalog, self.reference)
-        capabilities, mode = self.catalog.capabilities, self.settings.mode
+        capabilities, mode, policy = self.catalog.capabilities, self.settings.mode, self.policy()
         return build_acting(
             capabilities,
             self.site,
             ledger,
             Sender(ledger, doors=Breakers(self.engine)),
             never_touch=guard,
-            policy=self.policy(),
+            policy=policy,
             reference=self.reference.current,
             mode=mode,
+            pace=Pace(self.engine, policy),
         )
 
     def worker(self) -> Worker:
@@ -235,6 +237,7 @@ async def acting_alone(settings: Settings, endpoints: Endpoints) -> AsyncIterato
                 policy=policy,
                 reference=reference.current,
                 mode=mode,
+                pace=Pace(engine, policy),
             ),
         )
 

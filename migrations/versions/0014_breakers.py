@@ -1,4 +1,4 @@
-"""Breakers: which integrations are called for now, which are left alone until when, and whose settings were refused."""
+"""Breakers: which integrations are left alone until when, whose settings were refused, how fast others are called."""
 
 from __future__ import annotations
 
@@ -41,8 +41,16 @@ CREATE TABLE tocsin.refused_settings (
     PRIMARY KEY (integration, fingerprint)
 )
 """
+# when the next action may be sent to an integration that has a rate
+PACE = """
+CREATE TABLE tocsin.pace (
+    integration text PRIMARY KEY,
+    next_at timestamptz NOT NULL DEFAULT clock_timestamp()
+)
+"""
 
 
 def upgrade() -> None:
+    op.execute(PACE)
     op.execute(BREAKER)
     op.execute(REFUSED)

@@ -11,6 +11,7 @@ from orchestrator.actions.gateway import Gateway
 from orchestrator.actions.ledger import Ledger
 from orchestrator.actions.modes import Modes
 from orchestrator.actions.never_touch import NeverTouch
+from orchestrator.actions.pace import Pace
 from orchestrator.actions.rails import ApprovalBinding, Irreversible, Rail
 from orchestrator.actions.sending import Sender
 from orchestrator.actions.site import Site
@@ -39,6 +40,7 @@ def build_acting(
     policy: PolicyInForce | None = None,
     reference: Callable[[], ReferenceData] = ReferenceData,
     mode: Mode = "live",
+    pace: Pace | None = None,
 ) -> Acting:
     """The gateway with all its rails, and what undoes through it."""
     rails: list[Rail] = [never_touch, ApprovalBinding(ledger), Irreversible()]
@@ -50,6 +52,7 @@ def build_acting(
         rails=rails,
         modes=Modes(policy, mode),
         demands=DemandedApprovals(ledger, reference),
+        pace=pace,
     )
     undoing = Undoing(capabilities=capabilities, site=site, ledger=ledger, sender=sender, gateway=gateway)
     return Acting(ledger, gateway, undoing)

@@ -23,6 +23,7 @@ from orchestrator.actions.kill_switch import Halted
 from orchestrator.actions.ledger import UNDO, Entry, Ledger, Outcome, Verdict
 from orchestrator.actions.modes import Modes
 from orchestrator.actions.outcomes import NOT_NOW, all_answers, failed, not_now, outcome_of
+from orchestrator.actions.pace import NotYet, Pace
 from orchestrator.actions.rails import Rail
 from orchestrator.actions.recording import refused, skipped, told
 from orchestrator.actions.sending import Sender, Shipment
@@ -66,7 +67,9 @@ class Gateway:
         rails: Sequence[Rail],
         modes: Modes | None = None,
         demands: DemandedApprovals | None = None,
+        pace: Pace | None = None,
     ) -> None:
+        self._pace = pace
         self._demands = demands or DemandedApprovals(ledger)
         self._capabilities = capabilities
         self._site = site
@@ -147,9 +150,27 @@ class Gateway:
             return await self._wanted(call, events, missing)
         except LeftAlone as refusal:
             return await self._refused(context, call, events, refusal, request)
+        except NotYet as later:
+            return await self._later(call, events, later, configured)
         except Halted as halted:  # the ledger has recorded it
             outcome = failed(halted.kind, halted.message, configured)
             return outcome.model_copy(update={"halted": halted.message, "seen": call.seen})
+
+    async def _later(
+        self, call: ActionCall, events: Sequence[Event], later: NotYet, configured: Configured
+    ) -> ActionOutcome:
+        """The run waits, as under a kill switch, and asks again."""
+        await self._ledger.note(events)
+        outcome = failed(later.kind, later.message, configured, later.retry_after)
+        return outcome.model_copy(update={"halted": later.message, "seen": call.seen})
+
+    async def _paced(self, shipment: Shipment, capability: AnyCapability) -> None:
+        """Wait for its turn; what was sent before, and is answered from the record, takes none."""
+        if self._pace is None or not await self._pace.rated(shipment):
+            return
+        if not await self._ledger.has_sent(shipment.key):
+            looks = capability.effect is Effect.REVERSIBLE and capability.state in shipment.to.product.implementations
+            await self._pace.wait(shipment, 2 if looks else 1)
 
     async def _all_approved(
         self, context: RunContext, call: ActionCall, asked: Validated, routes: Sequence[Configured]
@@ -207,6 +228,8 @@ class Gateway:
             await self._approved(context, call, request, capability, ruled)
             return await self._held(self._entry(context, call, shipment, ruled), shipment, capability)
 
+        if context.mode == "live":
+            await self._paced(shipment, capability)
         entry, verdict, asked_at = await self._intended(look, events)
         if verdict.verdict in NOT_NOW:
             if entry.canary:

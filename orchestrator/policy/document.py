@@ -12,6 +12,7 @@ from orchestrator.language.yaml_reader import Document
 from orchestrator.policy.demands import Demands, check_demands
 from orchestrator.policy.modes import Modes, NewPlaybooks, as_new_playbooks, check_modes
 from orchestrator.policy.operators import Groups, May, check_may
+from orchestrator.policy.rates import Rates, check_rates
 from orchestrator.policy.section import Known, Section
 
 
@@ -24,6 +25,7 @@ class PolicyDocument(Section):
     groups: Groups = Field(default={})
     may: May = May()
     approvals: Demands = ()
+    rates: Rates = Field(default={})
 
 
 Check = Callable[[PolicyDocument, Document, Known], Iterator[Finding]]
@@ -31,5 +33,6 @@ CHECKS: tuple[Check, ...] = (
     lambda made, document, known: check_modes(made.modes, made.new_playbooks, document, known),
     lambda made, document, known: check_may(made.may, made.groups, document),
     lambda made, document, known: check_demands(made.approvals, document, known),
+    lambda made, document, known: check_rates(made.rates, document, known),
 )
 """what is said of a file whose form is right: one for each section"""

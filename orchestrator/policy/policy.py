@@ -18,10 +18,12 @@ from orchestrator.policy.demands import Demand, OnList, first_fitting
 from orchestrator.policy.document import CHECKS, PolicyDocument
 from orchestrator.policy.modes import Asked, Decided, decide
 from orchestrator.policy.operators import NotAllowed, Operator, Verb, refusal
+from orchestrator.policy.rates import Rate
 from orchestrator.policy.section import Known, Line
 
 TOP = (
-    "a policy is a mapping with `title`, and what it says of `modes`, `new_playbooks`, `groups`, `may` and `approvals`"
+    "a policy is a mapping with `title`, and what it says of `modes`, `new_playbooks`, `groups`, `may`, `approvals` "
+    "and `rates`"
 )
 
 
@@ -60,6 +62,11 @@ class Policy:
             return None
         demand = self.model.approvals[place]
         return demand, self.line(("approvals", place), f"an approval by {demand.key} is demanded")
+
+    def rate(self, integration: str) -> tuple[Rate, Line] | None:
+        """How much this integration is sent at most, and by which line; none where nothing says so."""
+        rate = self.model.rates.get(integration)
+        return (rate, self.line(("rates", integration), f"rates.{integration}: {rate}")) if rate else None
 
     def refusal(self, verb: Verb, who: Operator) -> NotAllowed | None:
         """Why this person may not; None where they may."""

@@ -97,6 +97,9 @@ def test_the_schema_for_editors_is_what_the_models_say() -> None:
         ("approvals: [{lists: [vips], by: {group: laed}}]", "no group is named `laed` here; did you mean `lead`?"),
         ("approvals: [{capabilities: [firewall.blok_ip]}]", "did you mean `firewall.block_ip`?"),
         ("approvals: [{lists: [vips], within: 30}]", "`within` is text, and this is 30"),
+        ("rates: {edge: fast}", "'fast' is not a rate; write it as 10 per second, minute or hour"),
+        ("rates: {edge: 0 per second}", "'0 per second' is not a rate"),
+        ("rates: {egde: 1 per second}", "no integration is named `egde` here; did you mean `edge`?"),
         ("may: {kill: everyone, kill: nobody}", "`kill` stands here twice; keep one of them"),
     ],
 )
