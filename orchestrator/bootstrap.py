@@ -21,6 +21,7 @@ from orchestrator.actions.evidence import own_evidence
 from orchestrator.actions.history import own_history
 from orchestrator.actions.ledger import PostgresLedger
 from orchestrator.actions.list_entries import ListEntries
+from orchestrator.actions.maintenance import Maintenance
 from orchestrator.actions.modes import Modes
 from orchestrator.actions.never_touch import NeverTouch
 from orchestrator.actions.own_infrastructure import own_hosts
@@ -101,6 +102,7 @@ class Tocsin:
             reference=self.reference.current,
             mode=mode,
             pace=Pace(self.engine, policy),
+            maintenance=Maintenance(self.engine, policy, self.reference.current),
         )
 
     def worker(self) -> Worker:
@@ -207,9 +209,17 @@ def known_here(settings: Settings, catalog: Catalog) -> Known:
     """What a policy can name here; integrations only where any are configured, since a checkout alone has none."""
     effects = {name: one.effect for name, one in catalog.capabilities.items()}
     playbooks = {path.stem for path in files_of(settings.playbooks)}
-    lists = {name: one.type.value for name, one in load_reference(settings.playbooks).data.lists.items()}
+    data = load_reference(settings.playbooks).data
+    lists = {name: one.type.value for name, one in data.lists.items()}
     groups = {group for person in settings.approvals.people for group in person.groups}
-    return Known(effects, playbooks, set(settings.integrations) or None, lists=lists, groups=groups or None)
+    return Known(
+        effects,
+        playbooks,
+        set(settings.integrations) or None,
+        lists=lists,
+        groups=groups or None,
+        calendars=data.calendars,
+    )
 
 
 def load(settings: Settings, catalog: Catalog) -> Loaded:
@@ -238,6 +248,7 @@ async def acting_alone(settings: Settings, endpoints: Endpoints) -> AsyncIterato
                 reference=reference.current,
                 mode=mode,
                 pace=Pace(engine, policy),
+                maintenance=Maintenance(engine, policy, reference.current),
             ),
         )
 

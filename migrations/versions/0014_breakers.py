@@ -48,9 +48,27 @@ CREATE TABLE tocsin.pace (
     next_at timestamptz NOT NULL DEFAULT clock_timestamp()
 )
 """
+# what waits until a maintenance window ends; `looked_at` is when its run asked last
+QUEUED = """
+CREATE TABLE tocsin.queued (
+    key text PRIMARY KEY,
+    integration text NOT NULL,
+    run text NOT NULL,
+    step text NOT NULL,
+    capability text NOT NULL,
+    target text NOT NULL,
+    rank integer NOT NULL,
+    since timestamptz NOT NULL DEFAULT clock_timestamp(),
+    looked_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    until timestamptz NOT NULL,
+    why text NOT NULL
+)
+"""
 
 
 def upgrade() -> None:
+    op.execute(QUEUED)
+    op.execute("CREATE INDEX queued_at ON tocsin.queued (integration, looked_at)")
     op.execute(PACE)
     op.execute(BREAKER)
     op.execute(REFUSED)

@@ -9,6 +9,7 @@ from orchestrator.actions.catalog import AnyCapability
 from orchestrator.actions.demands import DemandedApprovals
 from orchestrator.actions.gateway import Gateway
 from orchestrator.actions.ledger import Ledger
+from orchestrator.actions.maintenance import Maintenance
 from orchestrator.actions.modes import Modes
 from orchestrator.actions.never_touch import NeverTouch
 from orchestrator.actions.pace import Pace
@@ -41,6 +42,7 @@ def build_acting(
     reference: Callable[[], ReferenceData] = ReferenceData,
     mode: Mode = "live",
     pace: Pace | None = None,
+    maintenance: Maintenance | None = None,
 ) -> Acting:
     """The gateway with all its rails, and what undoes through it."""
     rails: list[Rail] = [never_touch, ApprovalBinding(ledger), Irreversible()]
@@ -53,6 +55,9 @@ def build_acting(
         modes=Modes(policy, mode),
         demands=DemandedApprovals(ledger, reference),
         pace=pace,
+        maintenance=maintenance,
     )
-    undoing = Undoing(capabilities=capabilities, site=site, ledger=ledger, sender=sender, gateway=gateway)
+    undoing = Undoing(
+        capabilities=capabilities, site=site, ledger=ledger, sender=sender, gateway=gateway, maintenance=maintenance
+    )
     return Acting(ledger, gateway, undoing)

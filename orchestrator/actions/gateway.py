@@ -21,6 +21,7 @@ from orchestrator.actions.catalog import AnyCapability
 from orchestrator.actions.demands import ApprovalWanted, DemandedApprovals
 from orchestrator.actions.kill_switch import Halted
 from orchestrator.actions.ledger import UNDO, Entry, Ledger, Outcome, Verdict
+from orchestrator.actions.maintenance import Maintenance
 from orchestrator.actions.modes import Modes
 from orchestrator.actions.outcomes import NOT_NOW, all_answers, failed, not_now, outcome_of
 from orchestrator.actions.pace import NotYet, Pace
@@ -68,7 +69,9 @@ class Gateway:
         modes: Modes | None = None,
         demands: DemandedApprovals | None = None,
         pace: Pace | None = None,
+        maintenance: Maintenance | None = None,
     ) -> None:
+        self._maintenance = maintenance
         self._pace = pace
         self._demands = demands or DemandedApprovals(ledger)
         self._capabilities = capabilities
@@ -165,10 +168,18 @@ class Gateway:
         return outcome.model_copy(update={"halted": later.message, "seen": call.seen})
 
     async def _paced(self, shipment: Shipment, capability: AnyCapability) -> None:
-        """Wait for its turn; what was sent before, and is answered from the record, takes none."""
-        if self._pace is None or not await self._pace.rated(shipment):
+        """Wait until it may go; what was sent before, and is answered from the record, takes none.
+
+        Raises `NotYet` where its turn is far off, or its integration is worked on. What takes something back has asked.
+        """
+        undoing = UNDO in shipment.request.path
+        worked_on = self._maintenance is not None and not undoing and await self._maintenance.concerns(shipment)
+        rated = self._pace is not None and await self._pace.rated(shipment)
+        if not (worked_on or rated) or await self._ledger.has_sent(shipment.key):
             return
-        if not await self._ledger.has_sent(shipment.key):
+        if self._maintenance is not None and worked_on:
+            await self._maintenance.check(shipment)
+        if self._pace is not None and rated:
             looks = capability.effect is Effect.REVERSIBLE and capability.state in shipment.to.product.implementations
             await self._pace.wait(shipment, 2 if looks else 1)
 
@@ -228,7 +239,7 @@ class Gateway:
             await self._approved(context, call, request, capability, ruled)
             return await self._held(self._entry(context, call, shipment, ruled), shipment, capability)
 
-        if context.mode == "live":
+        if (await self._modes.of(context, request, capability.effect)).mode.mode == "live":
             await self._paced(shipment, capability)
         entry, verdict, asked_at = await self._intended(look, events)
         if verdict.verdict in NOT_NOW:

@@ -11,6 +11,7 @@ from cyclopts import App
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from orchestrator.actions.breakers import Standing, close_breaker, open_breakers
+from orchestrator.actions.maintenance import Waiting, waiting
 from orchestrator.audit.database import make_engine
 from orchestrator.cli.console import as_json, say, table
 from orchestrator.cli.operator import me
@@ -69,6 +70,34 @@ async def close(name: str, *, why: str, json: bool = False) -> None:
         as_json([one.model_dump(mode="json") for one in still])
     else:
         say(f"closed: {name} is called again", "green")
+
+
+@breakers.command(name="waiting")
+async def listing_of_waiting(*, json: bool = False) -> None:
+    """Show which actions wait for the end of a maintenance window, in the order in which they will go.
+
+    Parameters
+    ----------
+    json
+        One line of JSON.
+    """
+    async with _database() as engine:
+        found = await waiting(engine)
+    if json:
+        as_json([one.model_dump(mode="json") for one in found])
+    elif found:
+        columns = ("integration", "run", "step", "capability", "target", "since", "until")
+        table(columns, ((one.integration, one.run, one.step, one.capability, one.target, _time(one.since),
+                         _time(one.until)) for one in found))  # fmt: skip
+    else:
+        say("nothing waits for maintenance", "green")
+
+
+def say_waiting(found: Sequence[Waiting]) -> None:
+    """One line for each integration that is worked on while something waits for it."""
+    for name in sorted({one.integration for one in found}):
+        theirs = [one for one in found if one.integration == name]
+        say(f"MAINTENANCE: {len(theirs)} for {name} {theirs[0].why}", "yellow")
 
 
 def say_open(found: Sequence[Standing]) -> None:

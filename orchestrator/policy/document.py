@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field
 from orchestrator.errors import Finding
 from orchestrator.language.yaml_reader import Document
 from orchestrator.policy.demands import Demands, check_demands
+from orchestrator.policy.maintenance import Windows, check_windows
 from orchestrator.policy.modes import Modes, NewPlaybooks, as_new_playbooks, check_modes
 from orchestrator.policy.operators import Groups, May, check_may
 from orchestrator.policy.rates import Rates, check_rates
@@ -26,6 +27,7 @@ class PolicyDocument(Section):
     may: May = May()
     approvals: Demands = ()
     rates: Rates = Field(default={})
+    maintenance: Windows = ()
 
 
 Check = Callable[[PolicyDocument, Document, Known], Iterator[Finding]]
@@ -34,5 +36,6 @@ CHECKS: tuple[Check, ...] = (
     lambda made, document, known: check_may(made.may, made.groups, document),
     lambda made, document, known: check_demands(made.approvals, document, known),
     lambda made, document, known: check_rates(made.rates, document, known),
+    lambda made, document, known: check_windows(made.maintenance, document, known),
 )
 """what is said of a file whose form is right: one for each section"""

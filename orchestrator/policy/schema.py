@@ -29,6 +29,8 @@ def policy_schema(capabilities: Mapping[str, Capability[Any, Any]]) -> str:
     made["properties"]["new_playbooks"] = {"anyOf": [{"enum": list(get_args(Word))}, {"$ref": "#/$defs/NewPlaybooks"}]}
     made["properties"]["rates"]["additionalProperties"] = {"type": "string", "pattern": f"^{FORM}$"}
     definitions.pop("Rate")
+    window = definitions["Window"]["properties"]
+    window["at_most"] = {**DURATION, "default": "4h", "description": "how long an action waits in it"}
     changing = [name for name, one in sorted(capabilities.items()) if one.effect.mutates]
     definitions["Modes"]["properties"]["capabilities"]["propertyNames"] = {"enum": changing}
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, "title": "A policy of Tocsin"}
