@@ -52,6 +52,10 @@ SPARE = 5.0
 """seconds beside its time that a probe may take to tell what came of it"""
 
 LET_THROUGH = text("SELECT tocsin.let_through(:name, CAST(:not_mine AS text[]), CAST(:lease AS float))")
+TROUBLED = text("""
+SELECT integration FROM tocsin.breaker WHERE state = 'open' OR failures > 0
+UNION SELECT integration FROM tocsin.refused_settings
+""")
 TOLD = text("SELECT tocsin.breaker_told(:name, CAST(:call AS jsonb))")
 CLOSE = text("SELECT tocsin.close_breaker(:name, CAST(:who AS jsonb))")
 STANDING = text("""
@@ -153,10 +157,14 @@ class Breakers:
         self._engine = engine
         self._salt = salt
         self._mine: dict[tuple[str, str], bool] = {}
+        self._under_way: asyncio.Task[frozenset[str]] | None = None
+        self._after_it: asyncio.Task[frozenset[str]] | None = None
 
     async def enter(self, to: Configured, seconds: float) -> Pass:
         """See `Door.enter`."""
-        return Pass(to) if to.own else await self._asked(to, seconds + SPARE)
+        if to.own or to.name not in await self._troubled():
+            return Pass(to)
+        return await self._asked(to, seconds + SPARE)
 
     async def standing(self, to: Configured) -> LeftAlone | None:
         """See `Door.standing`."""
@@ -177,6 +185,22 @@ class Breakers:
         came = "unused" if glance and isinstance(failure, TimedOut) else came_of(failure)
         if not leave.to.own and (leave.watched or came not in ("answered", "unused")):
             await self._tell(leave, came, failure)
+
+    async def _troubled(self) -> frozenset[str]:
+        """Whom anything is known of, as it is now: one look answers all who asked before it began."""
+        if self._after_it is None:
+            self._after_it = asyncio.create_task(self._look(self._under_way))
+            self._after_it.add_done_callback(
+                lambda look: look.cancelled() or look.exception()
+            )  # if nobody waits for it
+        return await asyncio.shield(self._after_it)
+
+    async def _look(self, before: asyncio.Task[frozenset[str]] | None) -> frozenset[str]:
+        if before is not None:
+            await asyncio.wait([before])
+        self._under_way, self._after_it = self._after_it, None
+        async with single_statement(self._engine) as connection:
+            return frozenset((await connection.execute(TROUBLED)).scalars())
 
     async def _asked(self, to: Configured, lease: float | None) -> Pass:
         while True:

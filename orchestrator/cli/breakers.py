@@ -97,7 +97,7 @@ def say_waiting(found: Sequence[Waiting]) -> None:
     """One line for each integration that is worked on while something waits for it."""
     for name in sorted({one.integration for one in found}):
         theirs = [one for one in found if one.integration == name]
-        say(f"MAINTENANCE: {len(theirs)} for {name} {theirs[0].why}", "yellow")
+        say(f"MAINTENANCE: {len(theirs)} for {name}; each {theirs[0].why}", "yellow")
 
 
 def say_open(found: Sequence[Standing]) -> None:

@@ -155,7 +155,7 @@ async def told(engine: AsyncEngine, name: str = "reputation") -> list[str]:
     return [one.type for one in await about(engine, name)]
 
 
-@pytest.mark.parametrize("mode", ["503", "500", "garbage"])
+@pytest.mark.parametrize("mode", ["503", "garbage"])
 async def test_after_five_failures_nobody_calls_it_until_one_probe_has_found_it_well(
     worker: Worker, storm: Hostile, engine: AsyncEngine, mode: str
 ) -> None:
@@ -293,25 +293,26 @@ async def test_no_call_before_retry_after_by_any_worker(worker: Worker, storm: H
     assert "breaker.probe_failed" not in await told(engine)
 
 
-@pytest.mark.parametrize(("mode", "seconds"), [("503:120", 120), ("429:999999999", 3600), ("429", 5)])
 async def test_what_a_target_says_of_its_own_time_is_kept_to(
-    worker: Worker, storm: Hostile, engine: AsyncEngine, mode: str, seconds: float
+    worker: Worker, storm: Hostile, engine: AsyncEngine
 ) -> None:
     """An hour at most; five seconds where it says none. After it one call finds out whether all may."""
     made = worker()
-    storm.become(mode)
-    await act(made)
-    assert seconds - 2 < await waits(engine) <= seconds
+    for mode, seconds in (("503:120", 120), ("429:999999999", 3600), ("429", 5)):
+        before = len(storm.requests)
+        storm.become(mode)
+        await act(made)
+        assert seconds - 2 < await waits(engine) <= seconds
 
-    await pass_by(engine, seconds - 2)
-    assert kind(await act(made)) is FailureKind.RATE_LIMITED
-    assert len(storm.requests) == 1
+        await pass_by(engine, seconds - 2)
+        assert kind(await act(made)) is FailureKind.RATE_LIMITED
+        assert len(storm.requests) == before + 1
 
-    storm.become("ok")
-    await pass_by(engine, 2)
-    assert (await act(made)).error is None
-    assert (await act(made)).error is None
-    assert len(storm.requests) == 3
+        storm.become("ok")
+        await pass_by(engine, 2)
+        assert (await act(made)).error is None
+        assert (await act(made)).error is None
+        assert len(storm.requests) == before + 3
 
 
 async def test_credentials_that_are_refused_are_used_once(worker: Worker, storm: Hostile, engine: AsyncEngine) -> None:
@@ -379,14 +380,14 @@ async def test_a_missing_right_is_no_wrong_password(worker: Worker, storm: Hosti
     assert kind(await act(made)) is FailureKind.UNAVAILABLE
 
 
-@pytest.mark.parametrize("mode", ["404", "400", "409"])
-async def test_a_refused_request_is_an_answer(worker: Worker, storm: Hostile, engine: AsyncEngine, mode: str) -> None:
+async def test_a_refused_request_is_an_answer(worker: Worker, storm: Hostile, engine: AsyncEngine) -> None:
     """However often: the target is well."""
     made = worker()
-    storm.become(mode)
-    for _ in range(8):
-        await act(made)
-    assert len(storm.requests) == 8
+    for mode in ("404", "400", "409"):
+        storm.become(mode)
+        for _ in range(8):
+            await act(made)
+    assert len(storm.requests) == 24
     assert await open_breakers(engine) == []
 
 

@@ -121,6 +121,32 @@ async def test_a_breaker_is_shown_and_closed_by_hand(serving: Site, engine: Asyn
     assert (told.returncode, told.stdout) == (0, "every integration may be called\n")
 
 
+async def test_what_waits_for_maintenance_is_shown(serving: Site, engine: AsyncEngine) -> None:
+    """In `status`, and by itself in the order in which it will go."""
+    told = await serving.tocsin("breakers", "waiting", **AWAY)
+    assert (told.returncode, told.stdout) == (0, "nothing waits for maintenance\n")
+    waits = {
+        "integration": "lab", "run": "watched/a/1", "step": "block", "capability": "firewall.block_ip",
+        "target": "ip:203.0.113.7", "until": "2900-01-01T00:00:00Z", "why": "waits: maintenance of lab",
+        "window": "a test",
+    }  # fmt: skip
+    async with engine.begin() as connection:
+        for key, rank in (("low", 1), ("critical", 4)):
+            asked = text("SELECT tocsin.queue(CAST(:waits AS jsonb))")
+            await connection.execute(asked, {"waits": json.dumps({**waits, "key": key, "rank": rank})})
+
+    told = await serving.tocsin("breakers", "waiting", "--json")
+    status = await serving.tocsin("status")
+    rows = json.loads((await serving.tocsin("status", "--json")).stdout)
+
+    assert [one["rank"] for one in json.loads(told.stdout)] == [4, 1]
+    assert status.stdout.splitlines()[0] == "MAINTENANCE: 2 for lab; each waits: maintenance of lab"
+    (row,) = [one for one in rows if one["part"] == "breakers"]
+    assert (row["state"], len(row["waiting"])) == ("closed", 2)
+    async with engine.begin() as connection:
+        await connection.execute(text("DELETE FROM tocsin.queued"))
+
+
 async def test_a_switch_needs_a_reason(serving: Site) -> None:
     """Whoever types the command to look at it throws nothing."""
     assert (await serving.tocsin("kill")).returncode != 0
