@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -16,12 +17,15 @@ from orchestrator.language.wording import near, told
 from orchestrator.language.yaml_reader import Document, Path, read_yaml
 from orchestrator.policy.demands import Demand, OnList, first_fitting
 from orchestrator.policy.document import CHECKS, PolicyDocument
+from orchestrator.policy.maintenance import CalendarOf, Inside, holding
 from orchestrator.policy.modes import Asked, Decided, decide
 from orchestrator.policy.operators import NotAllowed, Operator, Verb, refusal
+from orchestrator.policy.rates import Rate
 from orchestrator.policy.section import Known, Line
 
 TOP = (
-    "a policy is a mapping with `title`, and what it says of `modes`, `new_playbooks`, `groups`, `may` and `approvals`"
+    "a policy is a mapping with `title`, and what it says of `modes`, `new_playbooks`, `groups`, `may`, "
+    "`approvals`, `rates` and `maintenance`"
 )
 
 
@@ -60,6 +64,19 @@ class Policy:
             return None
         demand = self.model.approvals[place]
         return demand, self.line(("approvals", place), f"an approval by {demand.key} is demanded")
+
+    def rate(self, integration: str) -> tuple[Rate, Line] | None:
+        """How much this integration is sent at most, and by which line; none where nothing says so."""
+        rate = self.model.rates.get(integration)
+        return (rate, self.line(("rates", integration), f"rates.{integration}: {rate}")) if rate else None
+
+    def window(
+        self, integration: str, moment: datetime, calendar_of: CalendarOf, *, mutates: bool, critical: bool
+    ) -> Inside | None:
+        """The maintenance window that holds such an action at this moment."""
+        return holding(
+            self.model.maintenance, integration, moment, calendar_of, self.line, mutates=mutates, critical=critical
+        )
 
     def refusal(self, verb: Verb, who: Operator) -> NotAllowed | None:
         """Why this person may not; None where they may."""

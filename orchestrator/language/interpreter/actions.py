@@ -138,7 +138,7 @@ async def _attempts(run: Run, here: Path, scope: Scope, call: ActionCall, retry:
 
 
 async def _attempt(run: Run, here: Path, scope: Scope, call: ActionCall) -> ActionOutcome:
-    """One attempt; asked for again and again while a kill switch halts it."""
+    """One attempt; asked for again and again while a kill switch halts it, or it waits for its target."""
     pause = FIRST_LOOK
     while True:
         await run.host.ready()
@@ -150,7 +150,8 @@ async def _attempt(run: Run, here: Path, scope: Scope, call: ActionCall) -> Acti
             continue
         if not outcome.halted:
             return outcome
-        await _halted(run, here, scope, pause)
+        told = outcome.error.retry_after if outcome.error else None
+        await _halted(run, here, scope, pause if told is None else min(told, LONGEST_LOOK))
         pause = min(pause * 2, LONGEST_LOOK)
 
 
