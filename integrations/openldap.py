@@ -19,6 +19,7 @@ from orchestrator.contract import (
     Call,
     Config,
     Conflict,
+    Forbidden,
     Idempotent,
     Integration,
     InvalidCall,
@@ -35,7 +36,7 @@ LOCKED = "pwdAccountLockedTime"
 FOR_GOOD = "000001010000Z"
 FAILURES: dict[int, type[ActionFailed]] = {
     8: Unauthorized, 16: Rejected, 19: Rejected, 20: Conflict, 32: NotFound, 48: Unauthorized, 49: Unauthorized,
-    50: Unauthorized, 51: TargetUnavailable, 52: TargetUnavailable, 53: Rejected,
+    50: Forbidden, 51: TargetUnavailable, 52: TargetUnavailable, 53: Rejected,
 }  # fmt: skip
 """LDAP result codes (RFC 4511, appendix A) as failures; any other is a refusal"""
 

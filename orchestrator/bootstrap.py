@@ -15,14 +15,17 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from orchestrator.actions.acting import Acting, build_acting
+from orchestrator.actions.breakers import Breakers
 from orchestrator.actions.catalog import Catalog, scan
 from orchestrator.actions.evidence import own_evidence
 from orchestrator.actions.history import own_history
 from orchestrator.actions.ledger import PostgresLedger
 from orchestrator.actions.list_entries import ListEntries
+from orchestrator.actions.maintenance import Maintenance
 from orchestrator.actions.modes import Modes
 from orchestrator.actions.never_touch import NeverTouch
 from orchestrator.actions.own_infrastructure import own_hosts
+from orchestrator.actions.pace import Pace
 from orchestrator.actions.reaper import Reaper
 from orchestrator.actions.sending import Sender
 from orchestrator.actions.site import Site, build_site
@@ -89,16 +92,18 @@ class Tocsin:
         """What acts at the site's integrations, and what takes it back."""
         ledger = PostgresLedger(self.engine)
         guard = never_touch_of(self.settings, self.endpoints, self.catalog, self.reference)
-        capabilities, mode = self.catalog.capabilities, self.settings.mode
+        capabilities, mode, policy = self.catalog.capabilities, self.settings.mode, self.policy()
         return build_acting(
             capabilities,
             self.site,
             ledger,
-            Sender(ledger),
+            Sender(ledger, doors=Breakers(self.engine)),
             never_touch=guard,
-            policy=self.policy(),
+            policy=policy,
             reference=self.reference.current,
             mode=mode,
+            pace=Pace(self.engine, policy),
+            maintenance=Maintenance(self.engine, policy, self.reference.current),
         )
 
     def worker(self) -> Worker:
@@ -206,9 +211,17 @@ def known_here(settings: Settings, catalog: Catalog) -> Known:
     """What a policy can name here; integrations only where any are configured, since a checkout alone has none."""
     effects = {name: one.effect for name, one in catalog.capabilities.items()}
     playbooks = {path.stem for path in files_of(settings.playbooks)}
-    lists = {name: one.type.value for name, one in load_reference(settings.playbooks).data.lists.items()}
+    data = load_reference(settings.playbooks).data
+    lists = {name: one.type.value for name, one in data.lists.items()}
     groups = {group for person in settings.approvals.people for group in person.groups}
-    return Known(effects, playbooks, set(settings.integrations) or None, lists=lists, groups=groups or None)
+    return Known(
+        effects,
+        playbooks,
+        set(settings.integrations) or None,
+        lists=lists,
+        groups=groups or None,
+        calendars=data.calendars,
+    )
 
 
 def load(settings: Settings, catalog: Catalog) -> Loaded:
@@ -231,11 +244,13 @@ async def acting_alone(settings: Settings, endpoints: Endpoints) -> AsyncIterato
                 capabilities,
                 site,
                 ledger,
-                Sender(ledger),
+                Sender(ledger, doors=Breakers(engine)),
                 never_touch=guard,
                 policy=policy,
                 reference=reference.current,
                 mode=mode,
+                pace=Pace(engine, policy),
+                maintenance=Maintenance(engine, policy, reference.current),
             ),
         )
 
@@ -251,7 +266,8 @@ async def at_the_site(
         stack.push_async_callback(engine.dispose)
         reference = await reference_of(settings.playbooks, engine)
         lists = site_lists(SiteNow(reference, ListEntries(engine)))
-        own = [lists, own_history(engine, catalog.capabilities), own_evidence(lambda: site)]
+        doors = Breakers(engine)
+        own = [lists, own_history(engine, catalog.capabilities), own_evidence(lambda: site, doors)]
         site = build_site(catalog, settings.integrations, settings.routes, own)
         stack.push_async_callback(site.close)
         yield engine, catalog, reference, site

@@ -211,6 +211,14 @@ class Unauthorized(ActionFailed):
     kind = FailureKind.UNAUTHORIZED
 
 
+class Forbidden(Unauthorized):
+    """The target knows us, and we lack a right; other things it may let us do."""
+
+
+class SentTooLate(TargetUnavailable):
+    """The process was held up past the time that its intent allows for sending; nothing was sent."""
+
+
 class UnknownOutcome(ActionFailed):
     """The action may or may not have happened, and the target cannot tell; a person decides."""
 

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -35,6 +36,7 @@ from orchestrator.settings import (
 from orchestrator.workflow.client import connect
 
 ROOT = Path(__file__).parent.parent
+MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # a shell starts what runs in the background so, and then Ctrl-C would do nothing to what tests start
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -49,17 +51,26 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _nothing_outlives_us(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Servers that `tocsin up` left running in a test's folder, as it should, end with the tests, however these end."""
-    watch = [sys.executable, "-m", "tests.left_behind", str(tmp_path_factory.getbasetemp())]
+def passing_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder that goes with us, in memory where there is much of it: making databases there takes a tenth.
+
+    However we end, servers that tests left running, as `tocsin up` does, end too.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="tocsin-", dir=MEMORY if _roomy(MEMORY) else None))
+    watch = [sys.executable, "-m", "tests.left_behind", str(tmp_path_factory.getbasetemp()), str(folder)]
     with subprocess.Popen(watch, cwd=ROOT, stdin=subprocess.PIPE, start_new_session=True):
-        yield
+        yield folder
+
+
+def _roomy(folder: Path) -> bool:
+    """Whether servers may fill it: some container runtimes give it 64 MB."""
+    return folder.is_dir() and os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > 8 << 30
 
 
 @pytest.fixture(scope="session")
-async def stack() -> AsyncIterator[Endpoints]:
+async def stack(passing_folder: Path) -> AsyncIterator[Endpoints]:
     """Postgres, Temporal and Kafka, on free ports, gone at the end."""
-    async with running_stack(Settings()) as endpoints:
+    async with running_stack(Settings(), folder=passing_folder) as endpoints:
         await prepare(Settings(), endpoints)
         yield endpoints
 

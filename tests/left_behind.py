@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -27,13 +28,17 @@ def _known_to(folder: str) -> Iterator[psutil.Process]:
                 yield one
 
 
-def end_all_known_to(folder: Path) -> None:
-    """What is still there when standard input ends: with us, however we end, kill -9 included."""
+def clear_up(kept: Path, passing: Path) -> None:
+    """End what is still there when standard input ends: with us, however we end, kill -9 included.
+
+    One folder is kept, to be looked at; the other one goes.
+    """
     sys.stdin.buffer.read()
-    for one in known_to(folder):
+    for one in (*known_to(kept), *known_to(passing)):
         with suppress(psutil.NoSuchProcess):
             one.kill()
+    shutil.rmtree(passing, ignore_errors=True)
 
 
 if __name__ == "__main__":
-    end_all_known_to(Path(sys.argv[1]))
+    clear_up(*map(Path, sys.argv[1:]))

@@ -69,6 +69,20 @@ def test_one_of_them_shows_what_it_holds(site: Path) -> None:
     assert json.loads(lists(site, "calendars.office", "--json").stdout)["hours"]["monday"][0] == ["09:00", "12:00"]
 
 
+def test_without_a_database_the_files_are_shown_and_what_is_missing_is_said(site: Path) -> None:
+    """Whether no server runs here, or one is away: a writable list holds what runs have put there, too."""
+    with (site / "lists" / "vpn.yaml").open("a") as file:
+        file.write("writable: true\n")
+    here = {"TOCSIN_PLAYBOOKS": str(site), "TOCSIN_HOME": str(site)}
+    servers = {"TOCSIN_KAFKA__BOOTSTRAP": "127.0.0.1:1", "TOCSIN_TEMPORAL__ADDRESS": "127.0.0.1:1"}
+    servers["TOCSIN_DATABASE__URL"] = "postgresql://127.0.0.1:1/none"
+    for more, why in (({}, "not running here"), (servers, "cannot be reached")):
+        done = tocsin("lists", "vpn", environment=child_environment(**here, **more))
+        assert (done.returncode, done.stdout) == (0, "10.0.0.1\n")
+        assert done.stderr.startswith("what runs have put on lists is not shown: ")
+        assert why in done.stderr.replace("\n", " ")
+
+
 def test_what_must_never_be_touched_is_marked(site: Path) -> None:
     """Good, stale or broken; one that is not good stands for everything of its type."""
     mark = "never_touch: true\n"

@@ -105,3 +105,20 @@ def test_the_playbooks_that_ship_pass() -> None:
     done = command()
     assert done.returncode == 0
     assert done.stdout.rstrip().endswith(", 0 failed")
+
+
+def test_a_draft_is_tested_with_the_lists_and_calendars_that_it_is_checked_with(tmp_path: Path) -> None:
+    """Those beside it: what passes the check is not refused by its tests."""
+    (tmp_path / "calendars").mkdir()
+    (tmp_path / "calendars" / "office.yaml").write_text(
+        "title: The office\ntz: UTC\nhours: {mon: ['09:00-17:00']}\nholidays: []\n"
+    )
+    draft = tmp_path / "draft.yaml"
+    draft.write_text(
+        "title: A draft\nsteps:\n  - when: now() is within(calendars.office)\n    action: notify.send\n"
+        "    with: {channel: soc, text: open}\n"
+        "tests:\n  - {name: in hours, at: 2026-11-23T10:00:00Z, expect: {calls: [notify.send]}}\n"
+    )
+    done = command(str(draft))
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.splitlines()[-1] == "1 passed, 0 failed"

@@ -1,4 +1,4 @@
--- What was to be taken back is halted by a kill switch: no attempt was made, and it is tried after `pause` seconds.
+-- What was to be taken back has to wait, for a kill switch or for its integration: no attempt was made, and it is tried after `pause` seconds.
 CREATE OR REPLACE FUNCTION tocsin.put_off(held text, why text, pause float) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN

@@ -10,8 +10,10 @@ from orchestrator.actions.catalog import AnyCapability
 from orchestrator.actions.demands import DemandedApprovals
 from orchestrator.actions.gateway import Gateway
 from orchestrator.actions.ledger import Ledger
+from orchestrator.actions.maintenance import Maintenance
 from orchestrator.actions.modes import Modes
 from orchestrator.actions.never_touch import NeverTouch
+from orchestrator.actions.pace import Pace
 from orchestrator.actions.rails import ApprovalBinding, Irreversible, Rail
 from orchestrator.actions.sending import Sender
 from orchestrator.actions.site import Site
@@ -40,6 +42,8 @@ def build_acting(
     policy: PolicyInForce | None = None,
     reference: Callable[[], ReferenceData] = ReferenceData,
     mode: Mode = "live",
+    pace: Pace | None = None,
+    maintenance: Maintenance | None = None,
 ) -> Acting:
     """The gateway with all its rails, and what undoes through it."""
     rails: list[Rail] = [never_touch, ApprovalBinding(ledger), Irreversible()]
@@ -52,6 +56,10 @@ def build_acting(
         modes=Modes(policy, mode),
         demands=DemandedApprovals(ledger, reference),
         budgets=BudgetsOfActions(reference),
+        pace=pace,
+        maintenance=maintenance,
     )
-    undoing = Undoing(capabilities=capabilities, site=site, ledger=ledger, sender=sender, gateway=gateway)
+    undoing = Undoing(
+        capabilities=capabilities, site=site, ledger=ledger, sender=sender, gateway=gateway, maintenance=maintenance
+    )
     return Acting(ledger, gateway, undoing)

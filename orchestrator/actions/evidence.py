@@ -8,8 +8,9 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from orchestrator.actions.breakers import Always, Door
 from orchestrator.actions.site import Configured, Site
-from orchestrator.contract import MANY, Call, Config, FileRef, Integration, NotFound, Rejected
+from orchestrator.contract import MANY, ActionFailed, Call, Config, FileRef, Integration, NotFound, Rejected
 from orchestrator.contract.capabilities import evidence
 from orchestrator.language.expressions.filters.indicators import found_in
 
@@ -19,24 +20,24 @@ PRINTABLE_WIDE = re.compile(rb"(?:[\t\r\n\x20-\x7e]\x00){6,}")
 """the same in UTF-16, as programs for Windows hold it"""
 
 
-def own_evidence(site: Callable[[], Site]) -> Integration[Config]:
+def own_evidence(site: Callable[[], Site], doors: Door | None = None) -> Integration[Config]:
     """The product that answers `evidence.extract`; needs no settings."""
     product = Integration("evidence", "Files that actions have given", Config)
 
     @product.reads(evidence.extract)
     async def extract(call: Call[Config], want: evidence.Evidence) -> evidence.Indicators:
         """Read in a thread: a file may be large."""
-        content = await fetch(site(), call, want.file)
+        content = await fetch(site(), doors or Always(), call, want.file)
         return await asyncio.to_thread(indicators_of, want.file, content)
 
     return product
 
 
-async def fetch(site: Site, call: Call[Config], file: FileRef) -> bytes:
+async def fetch(site: Site, doors: Door, call: Call[Config], file: FileRef) -> bytes:
     """The file's bytes from the first integration that has them; raises `NotFound` where none has."""
     for keeper in site.keepers:
         try:
-            content = await _asked(keeper, call, file)
+            content = await _asked(keeper, doors, call, file)
         except NotFound:
             continue
         if hashlib.sha256(content).hexdigest() != file.sha256:
@@ -45,11 +46,19 @@ async def fetch(site: Site, call: Call[Config], file: FileRef) -> bytes:
     raise NotFound(f"no integration that is configured here keeps the file {file}")
 
 
-async def _asked(keeper: Configured, call: Call[Config], file: FileRef) -> bytes:
+async def _asked(keeper: Configured, doors: Door, call: Call[Config], file: FileRef) -> bytes:
     keeps = keeper.product.keeps
     if keeps is None:
         raise NotFound(f"{keeper.name} keeps no files")
-    return await keeps(replace(call, config=keeper.config, http=keeper.client(call.seconds_left, lambda: None)), file)
+    theirs = replace(call, config=keeper.config, http=keeper.client(call.seconds_left, lambda: None))
+    leave = await doors.enter(keeper, call.seconds_left)
+    try:
+        content = await keeps(theirs, file)
+    except ActionFailed as failure:
+        await doors.failed(leave, failure)
+        raise
+    await doors.answered(leave)
+    return content
 
 
 def indicators_of(file: FileRef, content: bytes) -> evidence.Indicators:

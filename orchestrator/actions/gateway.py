@@ -15,14 +15,17 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from orchestrator.actions.breakers import LeftAlone
 from orchestrator.actions.budgets import BudgetsOfActions, OverBudget, Takes
 from orchestrator.actions.canonical import CanonicalRequest, ledger_key, parameters_digest
 from orchestrator.actions.catalog import AnyCapability
 from orchestrator.actions.demands import ApprovalWanted, DemandedApprovals
 from orchestrator.actions.kill_switch import Halted
 from orchestrator.actions.ledger import UNDO, Entry, Ledger, Outcome, Verdict
+from orchestrator.actions.maintenance import Maintenance
 from orchestrator.actions.modes import Modes
 from orchestrator.actions.outcomes import NOT_NOW, all_answers, failed, not_now, outcome_of
+from orchestrator.actions.pace import NotYet, Pace
 from orchestrator.actions.rails import Rail
 from orchestrator.actions.recording import refused, skipped, told
 from orchestrator.actions.sending import Sender, Shipment
@@ -67,7 +70,11 @@ class Gateway:
         modes: Modes | None = None,
         demands: DemandedApprovals | None = None,
         budgets: BudgetsOfActions | None = None,
+        pace: Pace | None = None,
+        maintenance: Maintenance | None = None,
     ) -> None:
+        self._maintenance = maintenance
+        self._pace = pace
         self._budgets = budgets or BudgetsOfActions()
         self._demands = demands or DemandedApprovals(ledger)
         self._capabilities = capabilities
@@ -147,12 +154,40 @@ class Gateway:
             return await self._allowed(context, call, capability, shipment, events)
         except ApprovalWanted as missing:
             return await self._wanted(call, events, missing)
+        except LeftAlone as refusal:
+            return await self._refused(context, call, events, refusal, request)
+        except NotYet as later:
+            return await self._later(call, events, later, configured)
         except Halted as halted:  # the ledger has recorded it
             outcome = failed(halted.kind, halted.message, configured)
             return outcome.model_copy(update={"halted": halted.message, "seen": call.seen})
         except OverBudget as over:  # so it has this
             outcome = failed(over.kind, over.message, configured)
             return outcome.model_copy(update={"above": over.above, "seen": call.seen})
+
+    async def _later(
+        self, call: ActionCall, events: Sequence[Event], later: NotYet, configured: Configured
+    ) -> ActionOutcome:
+        """The run waits, as under a kill switch, and asks again."""
+        await self._ledger.note(events)
+        outcome = failed(later.kind, later.message, configured, later.retry_after)
+        return outcome.model_copy(update={"halted": later.message, "seen": call.seen})
+
+    async def _paced(self, shipment: Shipment, capability: AnyCapability) -> None:
+        """Wait until it may go; what was sent before, and is answered from the record, takes none.
+
+        Raises `NotYet` where its turn is far off, or its integration is worked on. What takes something back has asked.
+        """
+        undoing = UNDO in shipment.request.path
+        worked_on = self._maintenance is not None and not undoing and await self._maintenance.concerns(shipment)
+        rated = self._pace is not None and await self._pace.rated(shipment)
+        if not (worked_on or rated) or await self._ledger.has_sent(shipment.key):
+            return
+        if self._maintenance is not None and worked_on:
+            await self._maintenance.check(shipment)
+        if self._pace is not None and rated:
+            looks = capability.effect is Effect.REVERSIBLE and capability.state in shipment.to.product.implementations
+            await self._pace.wait(shipment, 2 if looks else 1)
 
     async def _all_approved(
         self, context: RunContext, call: ActionCall, asked: Validated, routes: Sequence[Configured]
@@ -211,6 +246,8 @@ class Gateway:
             takes = await self._budgets.of(ruled.policy, context, request, capability)
             return await self._held(self._entry(context, call, shipment, ruled, takes), shipment, capability)
 
+        if (await self._modes.of(context, request, capability.effect)).mode.mode == "live":
+            await self._paced(shipment, capability)
         entry, verdict, asked_at = await self._intended(look, events)
         if verdict.verdict in NOT_NOW:
             if entry.canary:
@@ -235,13 +272,22 @@ class Gateway:
         return outcome.model_copy(update={"seen": verdict.seen})
 
     async def _held(self, entry: Entry, shipment: Shipment, capability: AnyCapability) -> Entry:
-        """The intent; that of a reversible action as a hold on an effect, with the state that is found before it."""
+        """The intent; that of a reversible action as a hold on an effect, with the state that is found before it.
+
+        Raises `LeftAlone` where its target may not be looked at: an intent that was recorded without that look would
+        take back later what was there before us.
+        """
         if capability.effect is not Effect.REVERSIBLE or entry.mode == "shadow" or UNDO in entry.path:
             return entry
         shared = shared_name(shipment, capability)
         ended = await self._ledger.ended(shared)
         try:
-            prior = await self._sender.look(replace(shipment, timeout=min(shipment.timeout, GLANCE)), capability)
+            glance = replace(shipment, timeout=min(shipment.timeout, GLANCE), glance=shipment.timeout > GLANCE)
+            prior = await self._sender.look(glance, capability)
+        except LeftAlone:
+            if not await self._ledger.has_sent(entry.key):
+                raise
+            prior = None  # it stands on record how it was
         except ActionFailed:
             prior = None  # the send will show whether it answers; what cannot be known is taken for not there
         return entry.model_copy(update={"shared": shared, "prior": prior, "ended": ended})
@@ -399,7 +445,8 @@ class Gateway:
         request: CanonicalRequest | None = None,
     ) -> ActionOutcome:
         await self._ledger.note([*events, refused(context, call, failure, request)])
-        return failed(failure.kind, failure.message, None).model_copy(update={"seen": call.seen})
+        outcome = failed(failure.kind, failure.message, None, failure.retry_after)
+        return outcome.model_copy(update={"seen": call.seen})
 
 
 def shared_name(shipment: Shipment, capability: AnyCapability) -> str:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import re
 import time
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from datetime import UTC
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -23,6 +26,7 @@ from httpx_aiohttp import AiohttpTransport
 from orchestrator.contract import (
     ActionFailed,
     Conflict,
+    Forbidden,
     Http,
     InvalidCall,
     NotFound,
@@ -36,6 +40,11 @@ from orchestrator.errors import SettingsError
 
 MOST_BYTES = 8 * 1024 * 1024
 STEP = 64 * 1024
+LARGE = 64 * 1024
+MOST_LARGE = 2
+"""answers larger than that are read so many at a time from one integration: 16 MiB at most, however many ask"""
+LONGEST_SAID = 3600.0
+"""seconds of a Retry-After that are believed: a target that says more is asked once an hour"""
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _FORBIDDEN = frozenset("\r\n\0")
 
@@ -101,7 +110,9 @@ async def _send_once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandler
 
 def _session() -> aiohttp.ClientSession:
     tls = httpx.create_ssl_context()
-    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls, limit=100), middlewares=(_send_once,))
+    connector = aiohttp.TCPConnector(ssl=tls, limit=100)
+    # what is buffered before anybody reads it counts for each connection, so the default of 256 KiB is much
+    return aiohttp.ClientSession(connector=connector, middlewares=(_send_once,), read_bufsize=STEP)
 
 
 class GuardedHttp:
@@ -122,6 +133,7 @@ class GuardedHttp:
         self._base = base_url.rstrip("/")
         self._login = _Login(authorize, authorize_for) if authorize else None
         self._most_bytes = most_bytes
+        self._large = asyncio.Semaphore(MOST_LARGE)
         self._client = httpx.AsyncClient(
             transport=AiohttpTransport(client=_session),
             auth=httpx.BasicAuth(*basic_auth) if basic_auth else None,
@@ -179,11 +191,17 @@ class GuardedHttp:
     async def _read(self, answer: httpx.Response, request: _Request) -> bytes:
         inflate = _inflater(answer.headers.get("content-encoding", "identity"), request)
         body = bytearray()
-        async for chunk in answer.aiter_raw(STEP):
-            inflate(chunk, body, self._most_bytes)
-            if len(body) > self._most_bytes:
-                raise TargetUnavailable(f"the answer is larger than {self._most_bytes} bytes", in_doubt=request.mutates)
-        return bytes(body)
+        async with AsyncExitStack() as held:
+            alone = False
+            async for chunk in answer.aiter_raw(STEP):
+                inflate(chunk, body, self._most_bytes)
+                if len(body) > self._most_bytes:
+                    why = f"the answer is larger than {self._most_bytes} bytes"
+                    raise TargetUnavailable(why, in_doubt=request.mutates)
+                if len(body) > LARGE and not alone:
+                    await held.enter_async_context(self._large)
+                    alone = True
+            return bytes(body)
 
 
 def never_connected(error: BaseException) -> bool:
@@ -300,8 +318,10 @@ def raise_for(answer: WholeAnswer) -> None:
     if 200 <= status < 300:
         return
     said = f"answered {status}"
-    if status in (401, 403):
-        raise Unauthorized(f"{said}: it does not accept our credentials, or they lack a right")
+    if status == 401:
+        raise Unauthorized(f"{said}: it does not accept our credentials")
+    if status == 403:
+        raise Forbidden(f"{said}: our credentials lack a right, or it knows none of them")
     if status == 404:
         raise NotFound(f"{said}: no such thing")
     if status in (409, 412):
@@ -326,13 +346,14 @@ def _retry_after(value: str | None) -> float | None:
     """Seconds from now, from either form of the header (RFC 9110, 10.2.3)."""
     if value is None:
         return None
-    if value.strip().isdigit():
-        return float(value)
+    if re.fullmatch(r"\s*[0-9]+\s*", value):
+        return min(float(value), LONGEST_SAID)
     try:
         when = email.utils.parsedate_to_datetime(value)
     except ValueError:
         return None
-    return max(0.0, when.timestamp() - time.time())
+    when = when if when.tzinfo else when.replace(tzinfo=UTC)
+    return min(max(0.0, when.timestamp() - time.time()), LONGEST_SAID)
 
 
 def _body(json: Any, data: Mapping[str, str] | None, text: str | None) -> tuple[bytes | None, dict[str, str]]:

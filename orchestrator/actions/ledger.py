@@ -297,7 +297,7 @@ class Ledger(Protocol):
         ...
 
     async def put_off(self, shared: str, why: str, pause: float) -> None:
-        """Record that a kill switch halts the taking back; it is tried after `pause` seconds, as the same attempt."""
+        """Record what the taking back waits for; it is tried after `pause` seconds, as the same attempt."""
         ...
 
     async def due(self, most: int) -> list[str]:

@@ -45,9 +45,11 @@ def not_now(verdict: Verdict, target: str, configured: Configured) -> ActionOutc
     return failed(FailureKind.CONFLICT, why, configured)
 
 
-def failed(kind: FailureKind, message: str, configured: Configured | None) -> ActionOutcome:
+def failed(
+    kind: FailureKind, message: str, configured: Configured | None, retry_after: float | None = None
+) -> ActionOutcome:
     """An outcome that is a failure."""
-    error = StepError(kind=kind, message=message)
+    error = StepError(kind=kind, message=message, retry_after=retry_after)
     return ActionOutcome(status=StepStatus.FAILED, error=error, integration=configured.name if configured else None)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from orchestrator.actions.breakers import Always, Door, LeftAlone
 from orchestrator.actions.canonical import CanonicalRequest
 from orchestrator.actions.kill_switch import Halted
 from orchestrator.actions.ledger import Ledger, Outcome, Verdict
@@ -26,12 +28,15 @@ from orchestrator.errors import (
     FailureKind,
     RefusedByPolicy,
     Rejected,
+    SentTooLate,
     TargetUnavailable,
     TimedOut,
     UnknownOutcome,
 )
 
 MOST_SENDS = 3
+PATIENCE = 10.0
+"""seconds to wait, after a lost answer, for an integration that is left alone: time for a first probe and its answer"""
 LOOK_AGAIN = 0.5
 """seconds between two looks at whether an effect is there"""
 
@@ -39,10 +44,6 @@ LOOK_AGAIN = 0.5
 def frozen_proof_clock() -> float:
     """Seconds on a clock that goes on while the process is stopped and while the machine sleeps."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
-
-
-class SentTooLate(TargetUnavailable):
-    """The process was held up past the time that its intent allows for sending; nothing was sent."""
 
 
 async def always() -> None:
@@ -53,7 +54,8 @@ async def always() -> None:
 class Shipment:
     """All that the sending of one request needs to know. `timeout` is in seconds and bounds one send.
 
-    `permit` is asked directly before each send, and raises `RefusedByPolicy` where it must not be.
+    `permit` is asked directly before each send, and raises `RefusedByPolicy` where it must not be. A `glance` has
+    so little time that to be too slow for it says nothing about the target.
     """
 
     key: str
@@ -64,6 +66,7 @@ class Shipment:
     to: Configured
     timeout: float
     permit: Callable[[], Awaitable[None]] = always
+    glance: bool = False
 
     @property
     def implementation(self) -> Implementation:
@@ -91,11 +94,13 @@ class Sender:
         self,
         ledger: Ledger,
         *,
+        doors: Door | None = None,
         send_within: float = 5.0,
         clock: Callable[[], float] = frozen_proof_clock,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.send_within = send_within
+        self.doors: Door = doors or Always()
         self._ledger = ledger
         self._clock = clock
         self._sleep = sleep
@@ -126,6 +131,8 @@ class Sender:
                 return await self._not_again(shipment, verdict, refusal)
             try:
                 return await self._send(shipment, verdict, asked_at)
+            except LeftAlone as refusal:
+                return await self._not_again(shipment, verdict, refusal)
             except ActionFailed as failure:
                 if not (failure.in_doubt and shipment.effect.mutates):
                     return await self._failed(shipment, verdict, failure)
@@ -160,7 +167,8 @@ class Sender:
             return None
         given = {name: shipment.request.parameters[name] for name in reading.capability.takes.model_fields}
         parameters = reading.capability.takes.model_validate(given)
-        found = await _bounded(shipment, reading.run(self._call(shipment, None, lambda: None), parameters))
+        call = self._call(shipment, None, lambda: None)
+        found = await self._through(shipment, lambda: reading.run(call, parameters))
         return found.model_dump(mode="json") if found is not None else {}
 
     async def _send(self, shipment: Shipment, verdict: Verdict, asked_at: float) -> Outcome:
@@ -173,7 +181,7 @@ class Sender:
         in_time()
         began = self._clock()
         call = self._call(shipment, verdict.until, in_time)
-        result = await _bounded(shipment, shipment.implementation.run(call, shipment.parameters))
+        result = await self._through(shipment, lambda: shipment.implementation.run(call, shipment.parameters))
         outcome = Outcome(
             state="done",
             send=verdict.sends,
@@ -197,14 +205,16 @@ class Sender:
         """After a lost answer: a new permission to send, or the outcome."""
         repeats = shipment.implementation.repeats
         if isinstance(repeats, Idempotent):
+            await self._patiently(shipment)
             return await self._again(shipment, verdict, "idempotent")
         if not isinstance(repeats, Readable):
             return verdict, 0.0, await self._unknown(shipment, verdict, lost.message)
         # an unanswered call can take effect at the target until then; reading earlier would double it
         await self._sleep(repeats.settles_within)
+        await self._patiently(shipment)
         try:
             call = self._call(shipment, verdict.until, lambda: None)
-            found = await _bounded(shipment, repeats.find(call, shipment.parameters))
+            found = await self._through(shipment, lambda: repeats.find(call, shipment.parameters))
         except ActionFailed as failure:
             return (
                 verdict,
@@ -216,6 +226,14 @@ class Sender:
         outcome = Outcome(state="done", send=verdict.sends, how="read_back", result=found.model_dump(mode="json"))
         await self._ledger.conclude(shipment.key, outcome)
         return verdict, 0.0, outcome
+
+    async def _patiently(self, shipment: Shipment) -> None:
+        """Wait a little while the integration is left alone: what cannot be looked up is for a person to find out."""
+        waited = 0.0
+        while waited < PATIENCE and (refusal := await self.doors.standing(shipment.to)) and refusal.retry_after:
+            pause = min(refusal.retry_after, PATIENCE - waited)
+            await self._sleep(pause)
+            waited += pause
 
     async def _again(self, shipment: Shipment, verdict: Verdict, why: str) -> tuple[Verdict, float, Outcome | None]:
         asked_at = self._clock()
@@ -239,7 +257,19 @@ class Sender:
         await self._ledger.conclude(shipment.key, outcome)
         return outcome
 
-    async def _not_again(self, shipment: Shipment, verdict: Verdict, refusal: RefusedByPolicy) -> Outcome:
+    async def _through(self, shipment: Shipment, work: Callable[[], Awaitable[Any]]) -> Any:
+        """What an integration answers, where its breaker lets us call it; raises `LeftAlone` where it does not."""
+        leave = await self.doors.enter(shipment.to, shipment.timeout)
+        try:
+            result = await _bounded(shipment, work())
+        except ActionFailed as failure:
+            let_go(failure)
+            await self.doors.failed(leave, failure, glance=shipment.glance)
+            raise
+        await self.doors.answered(leave)
+        return result
+
+    async def _not_again(self, shipment: Shipment, verdict: Verdict, refusal: ActionFailed) -> Outcome:
         """Refused before any send, nothing happened; after a send that was not read back, nobody knows."""
         read_back = isinstance(shipment.implementation.repeats, Readable)
         if verdict.sends > 1 and not read_back:
@@ -259,6 +289,13 @@ class Sender:
             run=shipment.run,
             in_time=before_send,
         )
+
+
+def let_go(failure: BaseException | None) -> None:
+    """Free what the failed call held: a failure keeps its frames, and these a whole answer, until it is recorded."""
+    while failure is not None:
+        traceback.clear_frames(failure.__traceback__)
+        failure = failure.__cause__ or failure.__context__
 
 
 async def _bounded(shipment: Shipment, work: Awaitable[Any]) -> Any:

@@ -23,6 +23,8 @@ class Configured:
     product: Integration[Any]
     config: Config
     http: GuardedHttp | None
+    own: bool = False
+    """whether Tocsin itself plays it"""
 
     def implementation(self, capability: str) -> Implementation:
         """How this product does it."""
@@ -76,7 +78,9 @@ def build_site(
     `own` are products that Tocsin itself plays, which need no settings.
     """
     mistakes: list[str] = []
-    configured: dict[str, Configured] = {one.name: Configured(one.name, one, one.config(), None) for one in own}
+    configured: dict[str, Configured] = {
+        one.name: Configured(one.name, one, one.config(), None, own=True) for one in own
+    }
     for name, section in integrations.items():
         if name in configured:
             mistakes.append(f"integrations.{name}: Tocsin itself goes by this name; choose another one")

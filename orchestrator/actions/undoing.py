@@ -8,13 +8,17 @@ that somebody has changed it since.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import structlog
 
+from orchestrator.actions.breakers import LONGEST_PAUSE, LeftAlone
 from orchestrator.actions.catalog import AnyCapability
 from orchestrator.actions.gateway import Gateway, canonical
 from orchestrator.actions.ledger import UNDO, Effected, Ledger, TakeBack
+from orchestrator.actions.maintenance import Maintenance
+from orchestrator.actions.pace import NotYet
 from orchestrator.actions.recording import told
 from orchestrator.actions.sending import Sender, Shipment, shown_by
 from orchestrator.actions.site import Configured, Site
@@ -47,6 +51,7 @@ class Undoing:
         ledger: Ledger,
         sender: Sender,
         gateway: Gateway,
+        maintenance: Maintenance | None = None,
         seconds: float = SECONDS,
     ) -> None:
         self.seconds = seconds
@@ -55,6 +60,7 @@ class Undoing:
         self._ledger = ledger
         self._sender = sender
         self._gateway = gateway
+        self._maintenance = maintenance
 
     async def undo(self, context: RunContext, call: UndoCall, traces: Sequence[Trace]) -> UndoOutcome:
         """Let go of what the run did with these steps, the last first; the first failure stops nothing.
@@ -99,8 +105,14 @@ class Undoing:
         inverse = self._inverse(found.capability, to)
         if inverse is None or to is None:
             return await self._stuck(shared, found, cannot(found.integration, found.capability))
+        refusal = await self._sender.doors.standing(to)
+        later = refusal or await self._worked_on(found, to)
+        if later is not None:
+            return await self._put_off(shared, later)
         try:
             how = await self._look(found, to)
+        except LeftAlone as shut:
+            return await self._put_off(shared, shut)
         except ActionFailed as failure:
             return await self._stuck(shared, found, StepError(kind=failure.kind, message=failure.message))
         if how is not None:
@@ -114,6 +126,23 @@ class Undoing:
             return await self._stuck(shared, found, outcome.error)
         await self._ledger.taken_back(shared, "undone", {"by": by, "how": inverse.name})
         return None
+
+    async def _worked_on(self, found: TakeBack, to: Configured) -> NotYet | None:
+        """Why it waits for the maintenance of its integration."""
+        shipment = self._shipment(found, self._capabilities[found.capability], to)
+        if self._maintenance is None or not await self._maintenance.concerns(shipment):
+            return None
+        try:
+            await self._maintenance.check(replace(shipment, key=f"{UNDO} {found.key}"))
+        except NotYet as later:
+            return later
+        return None
+
+    async def _put_off(self, shared: str, refusal: LeftAlone | NotYet) -> StepError:
+        """It waits until its integration may be called: no attempt was made, and it may be the probe itself."""
+        pause = min(refusal.retry_after or LONGEST_PAUSE, LONGEST_PAUSE)
+        await self._ledger.put_off(shared, refusal.message, pause)
+        return StepError(kind=refusal.kind, message=refusal.message, retry_after=refusal.retry_after)
 
     async def _look(self, found: TakeBack, to: Configured) -> str | None:
         """Why there is nothing to take back; None where there is."""

@@ -35,6 +35,7 @@ COMMANDS = {
     "cancel": {"cancel": "cancel"},
     "containments": {"containments": "containments"},
     "kill": {"kill": "kill"},
+    "breakers": {"breakers": "breakers"},
     "policy": {"policy": "policy"},
     "budgets": {"budgets": "budgets"},
     "shadow": {"shadow": "shadow"},

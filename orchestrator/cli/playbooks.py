@@ -73,16 +73,14 @@ def run_tests(*files: Path, json: bool = False, strict: bool = False) -> None:
 
 
 def _tested(loaded: Loaded, catalog: Catalog) -> Tested:
-    """All tests of the playbooks, with what the site keeps."""
+    """All tests of the playbooks, each with what the site keeps, as it was checked."""
     folder, coverage = load_settings().playbooks, Coverage(loaded.playbooks.values())
-    site = load_reference(folder).data
-    reports = [
-        report
-        for playbook in loaded.playbooks.values()
-        for report in simulate_all(
-            playbook, catalog.capabilities, folder / "samples", decode_sample, coverage=coverage, site=site
-        )
-    ]
+    reference, reports = load_reference(folder), []
+    for name, playbook in loaded.playbooks.items():
+        file = Path(loaded.documents[name].file)
+        site = _site_of(file, folder, reference) or reference.data
+        samples = beside if (beside := file.parent / "samples").is_dir() else folder / "samples"
+        reports += simulate_all(playbook, catalog.capabilities, samples, decode_sample, coverage=coverage, site=site)
     return Tested(reports, coverage, loaded.documents)
 
 

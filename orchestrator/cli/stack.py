@@ -9,10 +9,13 @@ from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy.exc import DBAPIError
 
+from orchestrator.actions.breakers import Standing, open_breakers
 from orchestrator.actions.kill_switch import Switch, switches
+from orchestrator.actions.maintenance import Waiting, waiting
 from orchestrator.audit.database import greet as greet_postgres
 from orchestrator.audit.database import make_engine
 from orchestrator.audit.greeting import greet as greet_kafka
+from orchestrator.cli.breakers import say_open, say_waiting
 from orchestrator.cli.console import as_json, complain, err, say, table
 from orchestrator.cli.kill import say_thrown
 from orchestrator.cli.versions import say_broken
@@ -59,7 +62,8 @@ async def status(*, json: bool = False) -> None:
 
     Servers of your own are asked whether they take Tocsin as the settings say. Says too which playbooks are broken;
     that leaves the exit code alone, since their last good versions serve. Kill switches that are thrown come first,
-    then whether the policy is broken or puts the whole site into shadow.
+    then integrations that are left alone or worked on, then whether the policy is broken or puts the whole site into
+    shadow.
 
     Parameters
     ----------
@@ -68,11 +72,21 @@ async def status(*, json: bool = False) -> None:
     """
     settings = load_settings()
     found = await rows(settings)
-    playbooks, thrown, policy = await _recorded(settings)
+    playbooks, thrown, alone, policy, queued = await _recorded(settings)
     if json:
-        as_json([*found, _row_of(playbooks), _row_of_switches(thrown), _row_of_policy(policy)])
+        as_json(
+            [
+                *found,
+                _row_of(playbooks),
+                _row_of_switches(thrown),
+                _row_of_breakers(alone, queued),
+                _row_of_policy(policy),
+            ]
+        )
     else:
         say_thrown(thrown or ())
+        say_open(alone or ())
+        say_waiting(queued or ())
         _say_policy(policy)
         table(
             ("part", "state", "address", "pid", "memory"),
@@ -176,15 +190,20 @@ async def _greeted(part: str, settings: Settings, address: str) -> bool:
 
 async def _recorded(
     settings: Settings,
-) -> tuple[Sequence[ListedPlaybook] | None, Sequence[Switch] | None, PolicyState | None]:
-    """What is in force and what is broken, and which kill switches are thrown; None where the database cannot say."""
+) -> tuple[
+    Sequence[ListedPlaybook] | None, Sequence[Switch] | None, Sequence[Standing] | None, PolicyState | None,
+    Sequence[Waiting] | None,
+]:  # fmt: skip
+    """What is in force and what is broken, what is halted or left alone; None where the database cannot say."""
     address = own_addresses(settings).get("database") or read_state(settings.home).addresses.get("database")
     if address is None:
-        return None, None, None
+        return None, None, None, None, None
     engine = make_engine(address)
     try:
         policy = await _or_none(_policy(PolicyStore(engine)))
-        return await _or_none(listed(engine)), await _or_none(switches(engine)), policy
+        alone = await _or_none(open_breakers(engine))
+        queued = await _or_none(waiting(engine))
+        return await _or_none(listed(engine)), await _or_none(switches(engine)), alone, policy, queued
     finally:
         await engine.dispose()
 
@@ -240,6 +259,14 @@ def _row_of_switches(thrown: Sequence[Switch] | None) -> dict[str, Any]:
     row: dict[str, Any] = {"part": "kill_switch", "address": None, "pid": None, "memory": 0, "why": ""}
     state = "unknown" if thrown is None else "thrown" if thrown else "clear"
     return row | {"state": state, "thrown": [one.model_dump(mode="json") for one in thrown or ()]}
+
+
+def _row_of_breakers(alone: Sequence[Standing] | None, queued: Sequence[Waiting] | None) -> dict[str, Any]:
+    """The breakers as one more part, and what waits for maintenance."""
+    row: dict[str, Any] = {"part": "breakers", "address": None, "pid": None, "memory": 0, "why": ""}
+    state = "unknown" if alone is None else "open" if alone else "closed"
+    return row | {"state": state, "open": [one.model_dump(mode="json") for one in alone or ()],
+                  "waiting": [one.model_dump(mode="json") for one in queued or ()]}  # fmt: skip
 
 
 def _row_of(playbooks: Sequence[ListedPlaybook] | None) -> dict[str, Any]:

@@ -95,6 +95,20 @@ class Calendar(BaseModel):
         spans = self.hours.get(_WEEK[local.weekday()], ())
         return any(_after_midnight(start) <= since_midnight < _after_midnight(end) for start, end in spans)
 
+    def leaves(self, moment: datetime) -> datetime | None:
+        """The first moment after this one that is outside, in UTC; none within the next week."""
+        tz = zone(self.tz)
+        today = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(tz).date()
+        for day in (today + timedelta(days=ahead) for ahead in range(9)):
+            midnight = datetime(day.year, day.month, day.day, tzinfo=tz)
+            ends = [_after_midnight(end) for _, end in self.hours.get(_WEEK[day.weekday()], ())]
+            for after in sorted({timedelta(0), *ends}):
+                # wall time is added to, and which moment that is comes out only then: days have 23 and 25 hours too
+                outside = (midnight + after).astimezone(UTC)
+                if outside > moment and not self.contains(outside):
+                    return outside
+        return None
+
 
 def _after_midnight(time_of_day: str) -> timedelta:
     hours, minutes = time_of_day.split(":")

@@ -11,8 +11,10 @@ from orchestrator.errors import Finding
 from orchestrator.language.yaml_reader import Document
 from orchestrator.policy.budgets import Budgets, check_budgets
 from orchestrator.policy.demands import Demands, check_demands
+from orchestrator.policy.maintenance import Windows, check_windows
 from orchestrator.policy.modes import Modes, NewPlaybooks, as_new_playbooks, check_modes
 from orchestrator.policy.operators import Groups, May, check_may
+from orchestrator.policy.rates import Rates, check_rates
 from orchestrator.policy.section import Known, Section
 
 
@@ -26,6 +28,8 @@ class PolicyDocument(Section):
     may: May = May()
     approvals: Demands = ()
     budgets: Budgets = Budgets()
+    rates: Rates = Field(default={})
+    maintenance: Windows = ()
 
 
 Check = Callable[[PolicyDocument, Document, Known], Iterator[Finding]]
@@ -34,5 +38,7 @@ CHECKS: tuple[Check, ...] = (
     lambda made, document, known: check_may(made.may, made.groups, document),
     lambda made, document, known: check_demands(made.approvals, document, known),
     lambda made, document, known: check_budgets(made.budgets, document, known),
+    lambda made, document, known: check_rates(made.rates, document, known),
+    lambda made, document, known: check_windows(made.maintenance, document, known),
 )
 """what is said of a file whose form is right: one for each section"""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -17,13 +18,15 @@ from orchestrator.language.yaml_reader import Document, Path, read_yaml
 from orchestrator.policy.budgets import Allowed, Group, allowed
 from orchestrator.policy.demands import Demand, OnList, first_fitting
 from orchestrator.policy.document import CHECKS, PolicyDocument
+from orchestrator.policy.maintenance import CalendarOf, Inside, holding
 from orchestrator.policy.modes import Asked, Decided, decide
 from orchestrator.policy.operators import NotAllowed, Operator, Verb, refusal
+from orchestrator.policy.rates import Rate
 from orchestrator.policy.section import Known, Line
 
 TOP = (
-    "a policy is a mapping with `title`, and what it says of `modes`, `new_playbooks`, `groups`, `may`, `approvals` "
-    "and `budgets`"
+    "a policy is a mapping with `title`, and what it says of `modes`, `new_playbooks`, `groups`, `may`, "
+    "`approvals`, `budgets`, `rates` and `maintenance`"
 )
 
 
@@ -66,6 +69,19 @@ class Policy:
     def budgets(self, asked: Asked, run: str, groups: tuple[Group, ...] = ()) -> tuple[Allowed, ...]:
         """Every limit that an action of this run has to keep, whose target belongs to these groups."""
         return allowed(self.model.budgets, asked, run, groups, self.line)
+
+    def rate(self, integration: str) -> tuple[Rate, Line] | None:
+        """How much this integration is sent at most, and by which line; none where nothing says so."""
+        rate = self.model.rates.get(integration)
+        return (rate, self.line(("rates", integration), f"rates.{integration}: {rate}")) if rate else None
+
+    def window(
+        self, integration: str, moment: datetime, calendar_of: CalendarOf, *, mutates: bool, critical: bool
+    ) -> Inside | None:
+        """The maintenance window that holds such an action at this moment."""
+        return holding(
+            self.model.maintenance, integration, moment, calendar_of, self.line, mutates=mutates, critical=critical
+        )
 
     def refusal(self, verb: Verb, who: Operator) -> NotAllowed | None:
         """Why this person may not; None where they may."""

@@ -10,6 +10,7 @@ import orjson
 from orchestrator.contract import Capability
 from orchestrator.policy.document import PolicyDocument
 from orchestrator.policy.operators import Who
+from orchestrator.policy.rates import FORM
 from orchestrator.policy.section import Word
 
 WHO = {"enum": ["everyone", "nobody"]}
@@ -26,6 +27,10 @@ def policy_schema(capabilities: Mapping[str, Capability[Any, Any]]) -> str:
     new = definitions["NewPlaybooks"]["properties"]
     new["for"] = {**DURATION, "description": "how long after it came into force first"}
     made["properties"]["new_playbooks"] = {"anyOf": [{"enum": list(get_args(Word))}, {"$ref": "#/$defs/NewPlaybooks"}]}
+    made["properties"]["rates"]["additionalProperties"] = {"type": "string", "pattern": f"^{FORM}$"}
+    definitions.pop("Rate")
+    window = definitions["Window"]["properties"]
+    window["at_most"] = {**DURATION, "default": "4h", "description": "how long an action waits in it"}
     changing = [name for name, one in sorted(capabilities.items()) if one.effect.mutates]
     definitions["Modes"]["properties"]["capabilities"]["propertyNames"] = {"enum": changing}
     _short_budgets(definitions)

@@ -40,7 +40,8 @@ class Line:
 class Known:
     """What a policy can name here. `effects` are the capabilities; a set that is None cannot be known from here.
 
-    `shadow` are the playbooks whose own file says so, `lists` have their types, `groups` are those of who may approve.
+    `shadow` are the playbooks whose own file says so, `lists` have their types, `groups` are those of who may
+    approve, `calendars` the site's.
     """
 
     effects: Mapping[str, Effect]
@@ -49,6 +50,7 @@ class Known:
     shadow: Collection[str] = ()
     lists: Mapping[str, str] | None = None
     groups: Collection[str] | None = None
+    calendars: Collection[str] | None = None
 
 
 def unknown(document: Document, path: Path, kind: str, name: str, known: Collection[str] | None) -> list[Finding]:

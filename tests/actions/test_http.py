@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import email.utils
 import gzip
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from aiohttp import web
 
-from orchestrator.actions.http import GuardedHttp
+from orchestrator.actions.http import GuardedHttp, WholeAnswer, raise_for
 from orchestrator.contract import (
     ActionFailed,
     Conflict,
@@ -76,6 +78,27 @@ async def test_every_status_has_its_failure(serve: Serve, status: int, failure: 
 
     if failure is RateLimited:
         assert told.value.retry_after == 7.0
+
+
+@pytest.mark.parametrize(
+    ("said", "low", "high"),
+    [
+        ("120", 120, 120), (" 7 ", 7, 7), ("99999999999999999999", 3600, 3600), ("9" * 400, 3600, 3600),
+        ("{soon}", 90, 100),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0), ("Wed, 21 Oct 2315 07:28:00 GMT", 3600, 3600),
+        ("Wed, 21 Oct 2015 07:28:00 -0000", 0, 0), ("soon", None, None), ("-5", None, None), ("\u00b2", None, None),
+    ],
+)  # fmt: skip
+def test_both_forms_of_retry_after_are_read_and_neither_is_believed_for_more_than_an_hour(
+    said: str, low: float | None, high: float | None
+) -> None:
+    """Seconds or a date; what is neither is none."""
+    soon = email.utils.format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
+    answer = WholeAnswer(429, {"retry-after": said.replace("{soon}", soon)}, b"")
+    with pytest.raises(RateLimited) as told:
+        raise_for(answer)
+    seconds = told.value.retry_after
+    assert seconds is None if low is None or high is None else low <= (seconds or 0) <= high
 
 
 @pytest.mark.parametrize("value", ["..", ".", "", "...", "a\r\nb", "a\0b"])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from orchestrator.local.lab import Lab
 from tests.commands.conftest import ME, an_alert, blocked, is_blocked, one_line, sent
@@ -97,6 +99,52 @@ async def test_a_switch_that_would_halt_nothing_is_refused(
     assert done.returncode == 2
     assert says in one_line(done.stderr)
     assert await thrown(serving) == []
+
+
+async def test_a_breaker_is_shown_and_closed_by_hand(serving: Site, engine: AsyncEngine) -> None:
+    """In `status` and by itself; whoever closes it gives a reason, and what is closed is not closed again."""
+    failing = {"came": "limited", "why": "answered 429", "pause": 600, "first": 5, "longest": 30, "longest_said": 3600}
+    async with engine.begin() as connection:
+        asked = text("SELECT tocsin.breaker_told('lab', CAST(:call AS jsonb))")
+        await connection.execute(asked, {"call": json.dumps(failing)})
+    told = await serving.tocsin("breakers", "--json", **AWAY)
+    assert told.returncode == 1
+    assert [(one["integration"], one["cause"]) for one in json.loads(told.stdout)] == [("lab", "limited")]
+    status = await serving.tocsin("status")
+    assert status.stdout.startswith("BREAKER OPEN: lab is left alone since ")
+
+    closed = await serving.tocsin("breakers", "close", "lab", "--why", "they raised our limit", **AWAY)
+    assert (closed.returncode, closed.stdout) == (0, "closed: lab is called again\n")
+    again = await serving.tocsin("breakers", "close", "lab", "--why", "they raised our limit")
+    assert (again.returncode, one_line(again.stderr)) == (2, "no breaker of lab is open; open: none")
+    told = await serving.tocsin("breakers")
+    assert (told.returncode, told.stdout) == (0, "every integration may be called\n")
+
+
+async def test_what_waits_for_maintenance_is_shown(serving: Site, engine: AsyncEngine) -> None:
+    """In `status`, and by itself in the order in which it will go."""
+    told = await serving.tocsin("breakers", "waiting", **AWAY)
+    assert (told.returncode, told.stdout) == (0, "nothing waits for maintenance\n")
+    waits = {
+        "integration": "lab", "run": "watched/a/1", "step": "block", "capability": "firewall.block_ip",
+        "target": "ip:203.0.113.7", "until": "2900-01-01T00:00:00Z", "why": "waits: maintenance of lab",
+        "window": "a test",
+    }  # fmt: skip
+    async with engine.begin() as connection:
+        for key, rank in (("low", 1), ("critical", 4)):
+            asked = text("SELECT tocsin.queue(CAST(:waits AS jsonb))")
+            await connection.execute(asked, {"waits": json.dumps({**waits, "key": key, "rank": rank})})
+
+    told = await serving.tocsin("breakers", "waiting", "--json")
+    status = await serving.tocsin("status")
+    rows = json.loads((await serving.tocsin("status", "--json")).stdout)
+
+    assert [one["rank"] for one in json.loads(told.stdout)] == [4, 1]
+    assert status.stdout.splitlines()[0] == "MAINTENANCE: 2 for lab; each waits: maintenance of lab"
+    (row,) = [one for one in rows if one["part"] == "breakers"]
+    assert (row["state"], len(row["waiting"])) == ("closed", 2)
+    async with engine.begin() as connection:
+        await connection.execute(text("DELETE FROM tocsin.queued"))
 
 
 async def test_a_switch_needs_a_reason(serving: Site) -> None:

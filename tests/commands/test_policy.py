@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from orchestrator.local.lab import Lab
-from tests.commands.conftest import ME, an_alert, blocked, is_blocked, one_line, sent
+from tests.commands.conftest import ME, an_alert, blocked, is_blocked, lifted, one_line, sent
 from tests.site import Site
 from tests.workflow.bench import eventually
 
@@ -96,7 +96,7 @@ async def test_who_may_not_is_refused_by_the_line_and_who_may_is_not(serving: Si
     await put(serving, NOT_ME.replace("alice@soc-1", ME).replace("nobody", f"{{people: [{ME}]}}"))
     assert (await serving.tocsin("kill", "lift", "--capability", "ticket.open", "--why", "over")).returncode == 0
     assert (await serving.tocsin("containments", "release", target)).returncode == 0
-    assert not is_blocked(lab, alert)
+    assert await lifted(lab, alert)
 
 
 @pytest.mark.usefixtures("open_again")

@@ -62,6 +62,35 @@ def test_a_calendar_that_means_nothing_is_refused_with_what_to_write(change: dic
         Calendar.model_validate({"tz": "UTC", "hours": {}, **change})
 
 
+@pytest.mark.parametrize(
+    ("moment", "leaves"),
+    [
+        (datetime(2026, 5, 4, 6, 0, tzinfo=UTC), datetime(2026, 5, 4, 10, 0, tzinfo=UTC)),  # until noon in summer
+        (datetime(2026, 5, 4, 11, 0, tzinfo=UTC), datetime(2026, 5, 4, 15, 30, tzinfo=UTC)),
+        (datetime(2026, 1, 5, 11, 59, tzinfo=timezone(timedelta(hours=1))), datetime(2026, 1, 5, 11, 0, tzinfo=UTC)),
+        (datetime(2026, 3, 28, 12, 0, tzinfo=UTC), datetime(2026, 3, 28, 23, 0, tzinfo=UTC)),
+        (datetime(2026, 10, 24, 12, 0, tzinfo=UTC), datetime(2026, 10, 24, 22, 0, tzinfo=UTC)),
+    ],
+)
+def test_when_a_moment_in_it_is_over(moment: datetime, leaves: datetime) -> None:
+    """The first moment that is outside, in summer and winter; the one before is still inside."""
+    assert OFFICE.leaves(moment) == leaves
+    assert OFFICE.contains(leaves - timedelta(seconds=1))
+    assert not OFFICE.contains(leaves)
+
+
+def test_a_night_of_two_spans_is_one_and_what_never_ends_has_no_end() -> None:
+    """The part until 24:00 and the one from 00:00 go together; a holiday ends it."""
+    night = {"tz": "Europe/Berlin", "hours": {"saturday": [["22:00", "24:00"]], "sunday": [["00:00", "04:00"]]}}
+    # the clocks go back in this one: at 03:00 it is 02:00 again
+    began = datetime(2026, 10, 24, 20, 30, tzinfo=UTC)
+    assert Calendar.model_validate(night).leaves(began) == datetime(2026, 10, 25, 3, 0, tzinfo=UTC)
+    shorter = Calendar.model_validate({**night, "holidays": ["2026-10-25"]})
+    assert shorter.leaves(began) == datetime(2026, 10, 24, 22, 0, tzinfo=UTC)
+    always = Calendar.model_validate({"tz": "UTC", "hours": {day: [["00:00", "24:00"]] for day in Weekday}})
+    assert always.leaves(began) is None
+
+
 def test_a_calendar_travels_as_json() -> None:
     """A run carries the calendars that it started with."""
     assert Calendar.model_validate_json(OFFICE.model_dump_json()) == OFFICE

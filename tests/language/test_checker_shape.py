@@ -182,3 +182,31 @@ def test_a_word_that_the_paths_of_a_run_have_already_is_no_id(word: str) -> None
         f"choose another one, as `{word}_step`"
     )
     assert codes(steps(group.replace(f"id: {word}", f"id: {word}_step"))) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("- {action: firewall.block_ip, with: {ip: 203.0.113.1}, for: 24}\n", "24 has no unit"),
+        (
+            "- {action: firewall.block_ip, with: {ip: 203.0.113.1}, for: {value: 3 | days, at_most: 5}}\n",
+            "5 has no unit",
+        ),
+        ("- {id: l, action: intel.lookup_ip, with: {ip: 203.0.113.1}, on_error: continu}\n", "`continue`"),
+        ("- {id: l, action: intel.lookup_ip, with: {ip: 203.0.113.1}, optional: maybe}\n", "maybe"),
+        ("- if: alert.host\n  then: []\n", "`then` is empty"),
+        ("- for_each: {items: alert.attack, concurrency: 0, steps: []}\n", "`steps` is empty"),
+        ("- 5\n", "a step is a mapping"),
+        ("- null\n", "a step is a mapping"),
+        ("- {when: alert.host, stop: maybe}\n", "`stop` is one of"),
+        ("- repeat: {until: alert.host, times: many, steps: [{wait: {for: 1s}}]}\n", "many"),
+    ],
+)
+def test_one_wrong_value_does_not_hide_the_other_mistakes(text: str, says: str) -> None:
+    """They are told at once, and nothing is told that only follows from it."""
+    told_of = found(steps(f"{text}- {{id: here, stop: success, message: '{{{{ alert.sorce.ip }}}}'}}\n"))
+    shape, other = told_of[:-1], told_of[-1]
+    assert any(says in told(one) for one in shape)
+    assert len(shape) <= 2, shape  # of one step with two mistakes, both
+    assert "alert has no field 'sorce'" in other.message
+    assert other.place.line > shape[-1].place.line

@@ -73,6 +73,8 @@ def test_of_a_step_that_surely_was_tried_it_is_enough_that_it_has_not_failed() -
     after = "- {id: told, stop: success, message: '{{ steps.look.output.score }}'}\n"
     assert codes(steps(goes_on + stops + after)) == []
     assert codes(steps(goes_on + after)) == ["may_be_absent"]
+    branch = "- if: alert.url is defined\n  then: [{wait: {for: 1s}}]\n"
+    assert codes(steps(goes_on + branch + use % "unless: steps.look.failed")) == []
     inner = f"- do:\n{inside(look % '')}  on_error: continue\n"
     assert codes(steps(inner + use % "unless: steps.look.failed")) == ["may_be_absent"]
     branch = f"- if: alert.url is defined\n  then:\n{inside(goes_on)}"
@@ -89,12 +91,58 @@ def test_of_a_step_that_surely_was_tried_it_is_enough_that_it_has_not_failed() -
         ("{{ steps.look.output.score if steps.look.ok == false else 0 }}", False),
         ("{% if steps.look.ok %}{% else %}{{ steps.look.output.score }}{% endif %}", False),
         ("{% if steps.look.ok %}{% else %}{{ steps.look.error.kind }}{% endif %}", False),
+        ("{% if not steps.look.failed %}{{ steps.look.output.score }}{% endif %}", True),
+        ("{% if steps.look.failed %}{% else %}{{ steps.look.output.score }}{% endif %}", True),
+        ("{{ 0 if steps.look.failed else steps.look.output.score }}", True),
+        ("{% if steps.look.failed %}{{ steps.look.output.score }}{% endif %}", False),
+        ("{% if not steps.look.error %}{{ steps.look.output.score }}{% endif %}", False),
     ],
 )
 def test_a_guard_may_stand_inside_a_text_as_well(template: str, sure: bool) -> None:
     """As an `if` of an expression or of a template. A step that is not ok may be skipped: then it has no error."""
     text = f"{LOOK}  on_error: continue\n- stop: success\n  message: '{template}'\n"
     assert errors(steps(text)) == ([] if sure else ["may_be_absent"])
+
+
+def test_inside_a_text_too_a_step_that_may_have_been_skipped_has_not_failed_and_yet_no_output() -> None:
+    """So that it has not failed says enough only of one that surely was tried."""
+    text = "- stop: success\n  message: '{% if not steps.look.failed %}{{ steps.look.output.score }}{% endif %}'\n"
+    for more in ("  when: alert.url is defined\n", "  optional: true\n"):
+        assert errors(steps(f"{LOOK}  on_error: continue\n{more}{text}")) == ["may_be_absent"]
+
+
+def test_the_alert_that_was_waited_for_has_what_the_condition_asked_for() -> None:
+    """The rest of it may be absent, as of any alert, and all of it where none came."""
+    text = '- id: again\n  wait: {alert: joining.source.ip and joining.severity >= "low", within: 1h}\n'
+    block = "- action: firewall.block_ip\n  with: {ip: '{{ steps.again.output.%s.ip }}'}\n  for: 1h\n"
+    assert codes(steps(f"{text}{block % 'source'}  when: steps.again.ok\n")) == []
+    assert errors(steps(f"{text}{block % 'target'}  when: steps.again.ok\n")) == ["may_be_absent"]
+    assert errors(steps(text + block % "source")) == ["may_be_absent"]
+
+
+@pytest.mark.parametrize("expression", ["5 % 0", "alert.confidence / 0", "7 // 0.0"])
+def test_nothing_is_divided_by_a_zero_that_stands_there(expression: str) -> None:
+    """It would fail in every run."""
+    assert "divided by zero" in only(steps(say(f"({expression}) | default(1)"))).message
+
+
+def test_the_item_of_a_loop_does_not_hide_the_loop() -> None:
+    """`loop` has its index."""
+    loop = "- for_each: {items: alert.attack, as: loop, steps: [{wait: {for: 1s}}]}\n"
+    assert told(only(steps(loop))).startswith("`loop` is a name of the language")
+
+
+def test_what_was_done_before_is_asked_by_the_name_of_an_action() -> None:
+    """A misspelt one would count nothing for ever, and say nothing."""
+    asks = "- action: history.effects\n  with: {target: '{{ alert.source.ip }}', capability: firewall.blok_ip}\n"
+    assert "did you mean `firewall.block_ip`?" in told(only(steps(asks)))
+
+
+@pytest.mark.parametrize("key", ["alert", "alert.source", "alert.user"])
+def test_a_key_is_one_value(key: str) -> None:
+    """No two alerts would have the same one."""
+    head = f"title: A playbook\ntrigger:\n  match: alert.source.ip and alert.user\n  key: {key}\n"
+    assert "is an object" in only(steps(WAIT, head=head)).message
 
 
 def test_the_error_of_a_step_is_guarded_by_that_it_failed() -> None:

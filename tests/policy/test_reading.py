@@ -23,7 +23,7 @@ from tests.conftest import ROOT
 CATALOG = scan()
 KNOWN = Known(
     {name: one.effect for name, one in CATALOG.capabilities.items()}, {"contain", "draft"}, {"edge", "dmz"}, {"draft"},
-    {"vips": "network", "hashes": "hash"}, {"lead"},
+    {"vips": "network", "hashes": "hash"}, {"lead"}, {"patches"},
 )  # fmt: skip
 FILE = "playbooks/site/policy.yaml"
 SHIPPED = (ROOT / FILE).read_text()
@@ -101,6 +101,18 @@ def test_the_schema_for_editors_is_what_the_models_say() -> None:
         ("approvals: [{lists: [vips], by: {group: laed}}]", "no group is named `laed` here; did you mean `lead`?"),
         ("approvals: [{capabilities: [firewall.blok_ip]}]", "did you mean `firewall.block_ip`?"),
         ("approvals: [{lists: [vips], within: 30}]", "`within` is text, and this is 30"),
+        ("maintenance: [{integrations: [edge]}]", "say when: `from` and `to`, or `weekly`, or `calendar`"),
+        ('maintenance: [{integrations: [edge], from: "2026-12-01T22:00Z"}]', "`from` and `to` go together"),
+        (
+            'maintenance: [{integrations: [edge], from: "2026-12-01T22:00Z", to: "2026-12-01T23:00+01:00"}]',
+            "`to` is not after `from`",
+        ),
+        ("maintenance: [{integrations: [egde], calendar: patches}]", "no integration is named `egde` here"),
+        ("maintenance: [{integrations: [edge], calendar: patchs}]", "no calendar is named `patchs` here"),
+        ("maintenance: [{integrations: [edge], calendar: patches, at_most: 4}]", "4 has no unit"),
+        ("rates: {edge: fast}", "'fast' is not a rate; write it as 10 per second, minute or hour"),
+        ("rates: {edge: 0 per second}", "'0 per second' is not a rate"),
+        ("rates: {egde: 1 per second}", "no integration is named `egde` here; did you mean `edge`?"),
         ("may: {kill: everyone, kill: nobody}", "`kill` stands here twice; keep one of them"),
     ],
 )

@@ -20,7 +20,9 @@ from temporalio.client import Client, WorkflowHandle
 from orchestrator.actions.acting import Acting
 from orchestrator.actions.catalog import scan
 from orchestrator.actions.ledger import Ledger, PostgresLedger
+from orchestrator.actions.maintenance import Maintenance
 from orchestrator.actions.modes import Modes
+from orchestrator.actions.pace import Pace
 from orchestrator.actions.site_lists import SiteNow, site_lists
 from orchestrator.alerts.alert import Alert
 from orchestrator.alerts.record import Batch, PostgresRecorder, Received
@@ -124,9 +126,12 @@ class Bench:
         """What acts on the target, and takes back."""
         products = {"site_lists": site_lists(self.own)} if self.own else {}
         ledger = self.ledger or PostgresLedger(self.engine)
+        assert self.policy is not None
         more: dict[str, Any] = {
             "policy": self.policy, "reference": lambda: self.reference, "products": products,
             "integrations": {**self.integrations, **{name: {} for name in products}},
+            "pace": Pace(self.engine, self.policy),
+            "maintenance": Maintenance(self.engine, self.policy, lambda: self.reference),
         }  # fmt: skip
         return acting(CATALOG, ledger, self.target, lists=self.never_touch, **more)
 

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from temporalio.client import WorkflowHandle
@@ -13,6 +14,7 @@ from temporalio.client import WorkflowHandle
 from orchestrator.actions.kill_switch import KillSwitch, Reach
 from orchestrator.actions.ledger import Entry, PostgresLedger, Verdict
 from orchestrator.audit.events import Event
+from tests.policy.written import put
 from tests.workflow.bench import Bench, block, eventually, look_up, metadata, playbook
 
 pytestmark = pytest.mark.timeout(300)
@@ -129,6 +131,26 @@ async def test_time_spent_halted_is_not_the_steps(bench: Bench, hand: KillSwitch
         result = await handle.result()
 
     assert result["state"] == "succeeded"
+
+
+async def test_a_run_waits_for_the_end_of_maintenance_in_the_same_way(bench: Bench) -> None:
+    """It says until when, its times stand still, and it goes on when the window ends, not when it would look next."""
+    ends = datetime.now(UTC) + timedelta(seconds=5)
+    window = f'{{integrations: [bench], from: "2020-01-01T00:00Z", to: "{ends.isoformat()}"}}'
+    await put(bench.engine, f"maintenance: [{window}]")
+    made = playbook([look_up(), {"do": [block(timeout="1s")], "timeout": "3s"}])
+    async with bench.worker():
+        handle = await bench.start(made)
+        details = await halted(bench, handle)
+        result = await handle.result()
+
+    late = (datetime.now(UTC) - ends).total_seconds()
+    assert result["state"] == "succeeded"
+    assert "**Halted:** `block` `waits: playbooks/site/policy.yaml:2: maintenance of bench, until " in details
+    assert 0 <= late < 20
+    assert bench.target.asked == ["look up 203.0.113.7", "block 203.0.113.7"]
+    rows = await bench.rows("SELECT body->>'key' FROM tocsin.audit_event WHERE type = 'action.queued'")
+    assert len(rows) == 1
 
 
 async def _older(began: float, seconds: float) -> bool:

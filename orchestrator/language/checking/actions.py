@@ -42,6 +42,8 @@ def action(check: Checker, step: ActionStep, path: Path, around: Around) -> Any:
     _targets(check, (*path, "with"), step, capability)
     if step.action in OF_LISTS:
         _site_list(check, (*path, "with"), step, capability)
+    if step.action == "history.effects":
+        _past(check, (*path, "with", "capability"), step.with_.get("capability"))
     any_of = capability.takes.ANY_OF
     if any_of and not set(any_of) & set(step.with_):
         message = f"`{step.action}` needs at least one of {', '.join(f'`{one}`' for one in any_of)}"
@@ -99,6 +101,12 @@ def _site_list(check: Checker, path: Path, step: ActionStep, capability: Capabil
             known.type.entry(value)
         except ValueError as error:
             check.say((*path, "value"), "parameter", f"`value`: `lists.{name}`: {error}")
+
+
+def _past(check: Checker, path: Path, verb: Any) -> None:
+    """Of a verb that there is not nothing was ever done, and nothing would say so when it runs."""
+    if isinstance(verb, str) and is_literal(verb) and verb not in check.capabilities:
+        check.say(path, "parameter", f"no action is named `{verb}`", did_you_mean(verb, check.capabilities))
 
 
 def _named(name: str, value: Any, field: FieldInfo) -> Iterable[Named]:

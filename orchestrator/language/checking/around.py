@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from orchestrator.alerts.alert import Alert, SeverityField
 from orchestrator.errors import FailureKind
-from orchestrator.language.expressions.guards import NOT_FAILED
+from orchestrator.language.expressions.guards import TRIED, learned
 from orchestrator.language.expressions.kinds import ABSENT, as_type, union
 from orchestrator.language.host import StepStatus
 
@@ -97,12 +97,14 @@ class Around:
         made.learn(paths)
         return made
 
+    @property
+    def sure(self) -> Paths:
+        """What surely has a value, and which steps surely were tried."""
+        return self.present | {("steps", name, TRIED) for name, known in self.known.items() if known.tried}
+
     def learn(self, paths: Iterable[tuple[str, ...]]) -> None:
         """From here on these paths have a value; of a step that surely was tried and has not failed, its output."""
-        for path in paths:
-            self.present |= {path}
-            if path[2:] == (NOT_FAILED,) and path[1] in self.known and self.known[path[1]].tried:
-                self.present |= {("steps", path[1]), ("steps", path[1], "output")}
+        self.present |= learned(self.sure, paths) - self.sure
 
     def with_own(self, **names: Any) -> Around:
         """The same with further names."""
@@ -116,7 +118,7 @@ def after_any(ways: Sequence[Around]) -> Around:
     made = Around()
     for name in dict.fromkeys(name for way in ways for name in way.known):
         known = [way.known[name] for way in ways if name in way.known]
-        sure = len(known) == len(ways) and not any(one.maybe for one in known)
+        sure = len(known) == len(ways) and all(one.tried or not one.maybe for one in known)
         made.known[name] = known[0] if sure else known[0].perhaps()
     for name in dict.fromkeys(name for way in ways for name in way.vars):
         made.vars[name] = union(as_type(way.vars[name]) for way in ways if name in way.vars)

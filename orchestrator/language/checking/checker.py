@@ -199,7 +199,7 @@ class Base:
         named = path_of(node) if node is not None else None
         if named is None or "*" in named or named in around.present:
             return
-        kind = type_of(compile_template(source), self.scope(around), around.present)
+        kind = type_of(compile_template(source), self.scope(around), around.sure)
         if any(isinstance(one, ListOf) for one in kind.kinds):
             shown = ".".join(named)
             self.warn(path, MAY_BE_ABSENT, f"{_shown(path)}: {shown} may be empty", f"guard it with `when: {shown}`")
@@ -218,8 +218,11 @@ class Base:
     def key(self, path: Path, source: str, only: Mapping[str, Any]) -> None:
         """Check a bare expression over the alert alone; one without a value groups nothing, which is fine."""
         compiled = self._compiled(path, source, compile_value)
-        if compiled is not None:
-            self._look(path, compiled, only, Around(), strict=False)
+        kind = NONE if compiled is None else self._look(path, compiled, only, Around(), strict=False)
+        if any(isinstance(one, Model) for one in kind.kinds):
+            self.say(
+                path, "type", f"{_shown(path)}: {source} is an object, and groups nothing", "name one of its fields"
+            )
 
     def named(self, source: str, compile_: Callable[[str], Expression | Template]) -> frozenset[tuple[str, ...]]:
         """The paths that an expression names; none where it cannot be read, which was said where it was checked."""
@@ -277,7 +280,7 @@ class Base:
     ) -> Type:
         """Types and fields, and steps that are named: known, and run before. The type of the value."""
         self._references(path, compiled, around)
-        problems, kind = checked(compiled, scope, wanted, present=around.present if strict else None)
+        problems, kind = checked(compiled, scope, wanted, present=around.sure if strict else None)
         for problem in problems:
             hint = _absence(problem, path, around) if problem.code == MAY_BE_ABSENT else problem.hint
             place = self._within(path, compiled.source, problem)

@@ -28,7 +28,9 @@ from orchestrator.language.yaml_reader import Path
 if TYPE_CHECKING:
     from orchestrator.language.checking.walk import Checker
 
-RESERVED = frozenset({"alert", "joined", "joined_count", "inputs", "vars", "steps", "run", "lists", "calendars", "now"})
+RESERVED = frozenset({
+    "alert", "joined", "joined_count", "inputs", "vars", "steps", "run", "lists", "calendars", "now", "loop",
+})  # fmt: skip
 """names that the item of a loop cannot have"""
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.alerts.alert import Alert
 from orchestrator.contract import Effect
 from orchestrator.language.checking.around import Around
-from orchestrator.language.checking.checker import did_you_mean, is_literal
+from orchestrator.language.checking.checker import did_you_mean, is_literal, where_present
 from orchestrator.language.expressions.fitting import unfit
 from orchestrator.language.expressions.kinds import ABSENT, NONE, UNKNOWN, Type, as_type
 from orchestrator.language.model import (
@@ -40,7 +40,7 @@ def keys(check: Checker, step: Step, path: Path) -> None:
 
 
 def wait(check: Checker, step: WaitStep, path: Path, around: Around) -> Any:
-    """Its output is the alert that it waited for."""
+    """Its output is the alert that it waited for, which has what the condition asked for."""
     if step.wait.until is not None:
         check.value((*path, "wait", "until"), step.wait.until, around, datetime)
     if step.wait.alert is None:
@@ -48,8 +48,8 @@ def wait(check: Checker, step: WaitStep, path: Path, around: Around) -> Any:
     if check.model.trigger.key is None:
         message = "no alert ever joins this run: its trigger has no `key`"
         check.say((*path, "wait", "alert"), "never", message, "add `key:` below `trigger:`")
-    check.condition((*path, "wait", "alert"), step.wait.alert, around.with_own(joining=Alert))
-    return as_type(Alert) | ABSENT
+    asked = check.condition((*path, "wait", "alert"), step.wait.alert, around.with_own(joining=Alert))
+    return where_present(Alert, asked.present, ("joining",)) | ABSENT
 
 
 def set_(check: Checker, step: SetStep, path: Path, around: Around) -> None:

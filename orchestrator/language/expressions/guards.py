@@ -80,6 +80,8 @@ def _not_failed(node: nodes.Node) -> Paths:
 
 NOT_FAILED = "not failed"
 """stands in a path for a step of which only that is known: it brings what a step has that surely ran"""
+TRIED = "tried"
+"""stands in a path for a step that surely ran, well or not"""
 _STATES = {"ok": "succeeded", "failed": "failed"}
 _BROUGHT = {"succeeded": "output", "failed": "error"}
 """what a step surely has where its status is this word"""
@@ -90,6 +92,13 @@ def brought(path: Path, word: object) -> Paths:
     if path[:1] != ("steps",) or path[2:] != ("status",) or word not in _BROUGHT:
         return NO_PATHS
     return closed([(*path[:2], _BROUGHT[str(word)])])
+
+
+def learned(known: Paths, more: Iterable[Path]) -> Paths:
+    """What is known with these paths; a step that surely was tried and has not failed has its output."""
+    found = known | frozenset(more)
+    good = (path[:2] for path in found if path[2:] == (NOT_FAILED,) and (*path[:2], TRIED) in found)
+    return found | closed((*step, "output") for step in good)
 
 
 def _is_none(node: nodes.Node) -> bool:

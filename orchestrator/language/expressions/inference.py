@@ -11,7 +11,7 @@ from jinja2 import nodes
 from orchestrator.errors import ExpressionError, FindingLevel
 from orchestrator.language.expressions.filters.registry import FILTERS, TESTS, Tool
 from orchestrator.language.expressions.fitting import unfit
-from orchestrator.language.expressions.guards import Paths, guards_of
+from orchestrator.language.expressions.guards import Paths, guards_of, learned
 from orchestrator.language.expressions.kinds import (
     ABSENT,
     NONE,
@@ -51,7 +51,7 @@ class Env:
 
     def knowing(self, present: Paths) -> Env:
         """The same with more paths that have a value."""
-        return replace(self, present=self.present | present) if present else self
+        return replace(self, present=learned(self.present, present)) if present else self
 
     @property
     def conditions(self) -> Env:
@@ -306,7 +306,9 @@ def _is_none(node: nodes.Node) -> bool:
 def _arithmetic(inference: Inference, node: nodes.BinExpr, env: Env) -> Type:
     left, right = inference.of(node.left, env), inference.of(node.right, env)
     result = worked(type(node).__name__, left, right)
-    if isinstance(result, Mismatch):
+    if isinstance(node, nodes.Div | nodes.FloorDiv | nodes.Mod) and is_literal(node.right) and literal(node.right) == 0:
+        result = Mismatch("nothing can be divided by zero")
+    elif isinstance(result, Mismatch):
         named = next((one for one in (node.left, node.right) if path_of(one) is not None), node)
         result = replace(result, reason=result.about(shown_of(named)))
     return _result(inference, node, result, env, (left, right))

@@ -144,7 +144,7 @@ def _one_named(base: MapOf | Record | Model, key: Kind, say: Say, shown: str) ->
     if isinstance(key, Const):
         if key.value in fields:
             return as_type(fields[key.value])
-        known = f"known: {', '.join(sorted(fields)[:12])}"
+        known = f"known: {', '.join(sorted(fields)[:12])}" if fields else "there is none here yet"
         prefix = f"{shown}." if " " not in shown else ""
         say(f"{shown} has no field {key.value!r}", near(key.value, fields, prefix) or known)
         return UNKNOWN

@@ -140,7 +140,7 @@ async def _attempts(run: Run, here: Path, scope: Scope, call: ActionCall, retry:
 
 
 async def _attempt(run: Run, here: Path, scope: Scope, call: ActionCall) -> ActionOutcome:
-    """One attempt; asked for again and again while a kill switch halts it, or it is above a budget."""
+    """One attempt; asked for again and again while it is halted, above a budget, or waits for its target."""
     pause = FIRST_LOOK
     while True:
         await run.host.ready()
@@ -155,7 +155,8 @@ async def _attempt(run: Run, here: Path, scope: Scope, call: ActionCall) -> Acti
         if outcome.above is not None:
             await _above(run, here, scope, call)
             continue
-        await _halted(run, here, scope, pause)
+        told = outcome.error.retry_after if outcome.error else None
+        await _halted(run, here, scope, pause if told is None else min(told, LONGEST_LOOK))
         pause = min(pause * 2, LONGEST_LOOK)
 
 
