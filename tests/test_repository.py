@@ -53,7 +53,7 @@ def test_every_command_is_there() -> None:
     """Those that the README speaks of."""
     wanted = (
         "up down status serve intake worker keeper run send check test graph schema lists playbooks explain approvals "
-        "approve deny answer cancel containments kill policy budgets shadow audit pages manual demo"
+        "approve deny answer cancel containments kill breakers policy budgets shadow audit pages manual demo"
     )
     assert set(wanted.split()) == {name.partition(" ")[0] for name in commands()}
 

@@ -9,7 +9,7 @@
 CREATE OR REPLACE FUNCTION tocsin.breaker_told(name text, c jsonb) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
-    b tocsin.breaker;
+    b record;
     came text := c->>'came';
     moment timestamptz := clock_timestamp();
     probing boolean;

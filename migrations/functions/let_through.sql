@@ -8,7 +8,7 @@ CREATE OR REPLACE FUNCTION tocsin.let_through(name text, not_mine text[], lease 
 LANGUAGE plpgsql AS $$
 DECLARE
     theirs jsonb;
-    b tocsin.breaker;
+    b record;
     moment timestamptz := clock_timestamp();
 BEGIN
     SELECT jsonb_agg(fingerprint) INTO theirs FROM tocsin.refused_settings r

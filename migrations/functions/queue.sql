@@ -3,7 +3,7 @@
 CREATE OR REPLACE FUNCTION tocsin.queue(q jsonb) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 DECLARE
-    mine tocsin.queued;
+    mine record;
 BEGIN
     INSERT INTO tocsin.queued AS w (key, integration, run, step, capability, target, rank, until, why)
     VALUES (q->>'key', q->>'integration', q->>'run', q->>'step', q->>'capability', q->>'target', (q->>'rank')::int,

@@ -16,8 +16,8 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from orchestrator.actions.breakers import LeftAlone
-from orchestrator.actions.budgets import BudgetsOfActions, OverBudget, Takes
-from orchestrator.actions.canonical import CanonicalRequest, ledger_key, parameters_digest
+from orchestrator.actions.budgets import BudgetsOfActions, OverBudget
+from orchestrator.actions.canonical import CanonicalRequest, ledger_key
 from orchestrator.actions.catalog import AnyCapability
 from orchestrator.actions.demands import ApprovalWanted, DemandedApprovals
 from orchestrator.actions.kill_switch import Halted
@@ -28,6 +28,7 @@ from orchestrator.actions.outcomes import NOT_NOW, all_answers, failed, not_now,
 from orchestrator.actions.pace import NotYet, Pace
 from orchestrator.actions.rails import Rail
 from orchestrator.actions.recording import refused, skipped, told
+from orchestrator.actions.rendering import as_recorded, canonical, entry_of, shared_name
 from orchestrator.actions.sending import Sender, Shipment
 from orchestrator.actions.site import Configured, Site
 from orchestrator.audit.events import Event
@@ -244,7 +245,9 @@ class Gateway:
             ruled = await self._modes.of(context, request, capability.effect, anew=anew)
             await self._approved(context, call, request, capability, ruled)
             takes = await self._budgets.of(ruled.policy, context, request, capability)
-            return await self._held(self._entry(context, call, shipment, ruled, takes), shipment, capability)
+            return await self._held(
+                entry_of(context, call, shipment, ruled, takes, self._sender.send_within), shipment, capability
+            )
 
         if (await self._modes.of(context, request, capability.effect)).mode.mode == "live":
             await self._paced(shipment, capability)
@@ -401,35 +404,6 @@ class Gateway:
             target=entry.target, parameters=entry.parameters, expires=entry.expires, undo=capability.inverse,
         )  # fmt: skip
 
-    def _entry(self, context: RunContext, call: ActionCall, shipment: Shipment, ruled: Ruled, takes: Takes) -> Entry:
-        request = shipment.request
-        return Entry(
-            key=shipment.key,
-            run=context.run,
-            playbook=context.playbook,
-            digest=context.digest,
-            event=context.event,
-            step=call.step,
-            path=call.path,
-            capability=request.capability,
-            effect=shipment.effect,
-            integration=request.integration,
-            target=request.target,
-            parameters=request.parameters,
-            parameters_digest=parameters_digest(request),
-            mode=ruled.mode.mode,
-            mode_why=ruled.mode.why,
-            canary=ruled.mode.mode == "live" and bool(ruled.mode.canary),
-            groups=takes.groups,
-            budgets=takes.plain,
-            policy=ruled.policy.digest,
-            approval=call.approval,
-            expires=call.expires,
-            attempt=call.attempt,
-            send_within=self._sender.send_within,
-            seen=call.seen,
-        )
-
     async def _shadowed(self, shipment: Shipment, capability: AnyCapability, verdict: Verdict) -> ActionOutcome:
         output = capability.imagine(shipment.parameters).model_dump(mode="json")
         outcome = Outcome(state="shadowed", send=verdict.sends, how="shadow", result=output)
@@ -447,33 +421,3 @@ class Gateway:
         await self._ledger.note([*events, refused(context, call, failure, request)])
         outcome = failed(failure.kind, failure.message, None, failure.retry_after)
         return outcome.model_copy(update={"seen": call.seen})
-
-
-def shared_name(shipment: Shipment, capability: AnyCapability) -> str:
-    """The name of an effect: two actions that have it are one effect with two holds."""
-    return f"{shipment.to.name} {capability.name} {capability.effect_of(shipment.parameters)}"
-
-
-def canonical(
-    call: ActionCall, capability: AnyCapability, parameters: Parameters, integration: str
-) -> CanonicalRequest:
-    """The one form of this request: what a card shows, an approval is bound to, and is sent."""
-    return CanonicalRequest(
-        step=call.step,
-        path=call.path,
-        capability=capability.name,
-        integration=integration,
-        target=capability.target_of(parameters),
-        parameters=parameters.model_dump(mode="json"),
-        expires=call.expires,
-        undo=capability.inverse,
-    )
-
-
-def as_recorded(
-    shipment: Shipment, call: ActionCall, capability: AnyCapability, recorded: dict[str, object]
-) -> Shipment:
-    """The shipment with the parameters that its key was recorded with first."""
-    parameters = capability.takes.model_validate(recorded)
-    request = canonical(call, capability, parameters, shipment.request.integration)
-    return replace(shipment, parameters=parameters, request=request)

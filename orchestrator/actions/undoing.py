@@ -15,11 +15,12 @@ import structlog
 
 from orchestrator.actions.breakers import LONGEST_PAUSE, LeftAlone
 from orchestrator.actions.catalog import AnyCapability
-from orchestrator.actions.gateway import Gateway, canonical
+from orchestrator.actions.gateway import Gateway
 from orchestrator.actions.ledger import UNDO, Effected, Ledger, TakeBack
 from orchestrator.actions.maintenance import Maintenance
 from orchestrator.actions.pace import NotYet
 from orchestrator.actions.recording import told
+from orchestrator.actions.rendering import canonical
 from orchestrator.actions.sending import Sender, Shipment, shown_by
 from orchestrator.actions.site import Configured, Site
 from orchestrator.contract import Effect

@@ -14,7 +14,8 @@ from temporalio.exceptions import ApplicationError
 
 from bench.mutants.corpus import SAMPLES, Original
 from orchestrator.actions.canonical import CanonicalRequest
-from orchestrator.actions.gateway import canonical
+from orchestrator.actions.ledger import Entry
+from orchestrator.actions.rendering import canonical
 from orchestrator.alerts.record import Batch, PostgresRecorder, Received
 from orchestrator.alerts.requests import StartRequest
 from orchestrator.errors import FailureKind
@@ -44,6 +45,7 @@ from orchestrator.language.tested import Test
 from orchestrator.matching.by_hand import request_with_inputs
 from orchestrator.matching.choose import ChosenPlaybook
 from orchestrator.matching.match import Match
+from orchestrator.workflow.above import AboveBudgets
 from orchestrator.workflow.activities import Activities
 from orchestrator.workflow.claims import Claims
 from orchestrator.workflow.messages import Ask
@@ -151,6 +153,10 @@ class Rehearsal:
             canonical(call, capability, capability.takes.model_validate(call.parameters), "rehearsal")
             for call, capability in made
         )
+
+    def as_asked(self, entry: Entry) -> CanonicalRequest:
+        """Nothing is above a budget here."""
+        raise NotImplementedError
 
     async def shadowed(self, context: RunContext, requests: Sequence[CanonicalRequest]) -> tuple[str, ...]:
         """Nothing but the run's own mode keeps anything from being sent."""
@@ -282,4 +288,5 @@ def activities(bench: Bench, rehearsal: Rehearsal) -> Activities:
         people=NOBODY,
         turns=Turns(bench.client, bench.engine),
         site=rehearsal.site,
+        above=AboveBudgets(bench.engine, rehearsal.as_asked),
     )
