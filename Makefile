@@ -11,8 +11,8 @@ READY := $(VENV)/.ready
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 
-# five processes with servers of their own, since half of the time is waiting
-SIDE_BY_SIDE := --numprocesses=5 --dist=loadfile --no-loadscope-reorder
+# three processes with servers of their own, since much of the time is waiting; the slow files come early
+SIDE_BY_SIDE := --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/'

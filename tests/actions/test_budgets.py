@@ -314,11 +314,12 @@ async def test_no_two_workers_take_the_last_place(
 ) -> None:
     """Five hundred addresses at once over two gateways: exactly the budget is sent, and the rest after an approval."""
     await put(engine, "budgets: {run: unlimited, playbook: {1h: 17}, all: unlimited}")
-    gateways = [acting(catalog, ledger, target, policy=door(engine, default=DEFAULT)) for _ in range(2)]
+    patient = {"send_within": 60.0}  # they wait for one another's connections
+    made = [acting(catalog, ledger, target, policy=door(engine, default=DEFAULT), sending=patient) for _ in range(2)]
     addresses = [f"198.51.{one // 250}.{one % 250}" for one in range(500)]
 
     async def each() -> list[ActionOutcome]:
-        return await asyncio.gather(*(send(gateways[one % 2], to) for one, to in enumerate(addresses)))
+        return await asyncio.gather(*(send(made[one % 2], to) for one, to in enumerate(addresses)))
 
     outcomes = await each()
     assert sum(map(sent, outcomes)) == len(target.asked) == 17
