@@ -96,6 +96,12 @@ def an_alert(**changes: Any) -> Alert:
     return Alert.model_validate(fixed | changes)
 
 
+async def events_with_a_finished_task(handle: WorkflowHandle[Any, Any]) -> Sequence[Any]:
+    """The run's history, or nothing: what a run does shows before the task in which it did it has ended."""
+    events = (await handle.fetch_history()).events
+    return events if any(one.HasField("workflow_task_completed_event_attributes") for one in events) else []
+
+
 @dataclass
 class Bench:
     """What a test needs of the whole."""
@@ -204,8 +210,8 @@ class Bench:
         await handle.signal(signal, {"step": row.step, "digest": row.digest, "by": "alice", **more})
 
     async def reset(self, handle: WorkflowHandle[Any, Any], *, last: bool = False) -> WorkflowHandle[Any, Any]:
-        """Reset the run to its first finished task, or to the last one before the first Signal."""
-        events = (await handle.fetch_history()).events
+        """Reset the run to its first finished task, once there is one, or to the last one before the first Signal."""
+        events = await eventually(lambda: events_with_a_finished_task(handle))
         signals = [one.event_id for one in events if one.HasField("workflow_execution_signaled_event_attributes")]
         done = [event.event_id for event in events if event.HasField("workflow_task_completed_event_attributes")]
         started = [event.event_id for event in events if event.HasField("workflow_task_started_event_attributes")]
