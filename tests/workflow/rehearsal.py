@@ -155,8 +155,8 @@ class Rehearsal:
         )
 
     def as_asked(self, entry: Entry) -> CanonicalRequest:
-        """Nothing is above a budget here."""
-        raise NotImplementedError
+        """Nothing is above a budget here: these playbooks are played without a policy."""
+        raise AssertionError(f"{entry.target} is above a budget")
 
     async def shadowed(self, context: RunContext, requests: Sequence[CanonicalRequest]) -> tuple[str, ...]:
         """Nothing but the run's own mode keeps anything from being sent."""
